@@ -1,0 +1,4 @@
+module.exports = {
+  forbidden: [{ name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } }],
+  options: { tsPreCompilationDeps: true },
+}
