@@ -1,0 +1,188 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import type { Readable } from 'node:stream'
+
+/** Where outputs and uploads are kept. Keys are relative paths in lower case: `outputs/job_1/0.mp4`. */
+export interface Storage {
+  /** Durable once it returns; a reader sees the whole object or what was there before, never a part. */
+  put(
+    key: string,
+    source: Readable | { file: string },
+    limits?: { maxBytes?: number },
+  ): Promise<{ bytes: number; sha256: string }>
+  /** `end` is inclusive, as in a Range header. `bytes` is what the stream gives: 0 if the range lies outside. */
+  open(
+    key: string,
+    range?: { start?: number; end?: number },
+  ): Promise<{ stream: Readable; bytes: number; totalBytes: number } | undefined>
+  stat(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined>
+  /** Lends the object as a file, for tools that read files only. The path is not valid afterwards. */
+  withLocalFile<T>(key: string, use: (path: string) => Promise<T>): Promise<T>
+  /** Removing what is not there is fine. */
+  remove(key: string): Promise<void>
+  /** Keys that start with the prefix, in no particular order. */
+  list(prefix: string): AsyncIterable<string>
+  /** Rejects unless an object can be written and removed now. */
+  ready(): Promise<void>
+}
+
+/** The storage's own refusals, by code; anything else that is thrown is a fault of disk or code. */
+export class StorageError extends Error {
+  readonly code: 'INVALID_KEY' | 'TOO_LARGE' | 'NO_SPACE' | 'NOT_FOUND'
+
+  constructor(code: StorageError['code'], message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'StorageError'
+    this.code = code
+  }
+}
+
+/** Parts of interrupted puts; no key can name it, as no part of a key may start with a dot. */
+const partsFolder = '.parts'
+const partLifetimeMs = 24 * 60 * 60 * 1000
+const keyPattern = /^[a-z0-9_-][a-z0-9_.-]*(\/[a-z0-9_-][a-z0-9_.-]*)*$/
+
+/** Storage in a directory of this machine; makes it, and clears away what a killed process left half written. */
+export async function createLocalStorage(options: { directory: string }): Promise<Storage> {
+  const root = resolve(options.directory)
+  const parts = join(root, partsFolder)
+  await mkdir(parts, { recursive: true })
+  await removeOldParts(parts)
+
+  const pathOf = (key: string): string => {
+    if (key.length > 512 || key.includes('..') || !keyPattern.test(key)) {
+      throw new StorageError('INVALID_KEY', `not a storage key: ${JSON.stringify(key.slice(0, 100))}`)
+    }
+    return join(root, key)
+  }
+
+  const put: Storage['put'] = async (key, source, { maxBytes = Number.POSITIVE_INFINITY } = {}) => {
+    const path = pathOf(key)
+    const part = join(parts, randomUUID())
+    try {
+      const written = await writePart(
+        part,
+        'file' in source ? createReadStream(source.file) : source,
+        maxBytes,
+      )
+      const made = await mkdir(dirname(path), { recursive: true })
+      await rename(part, path)
+      await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made))
+      return written
+    } catch (error) {
+      await rm(part, { force: true })
+      if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') {
+        throw new StorageError('NO_SPACE', 'the disk is full', error)
+      }
+      throw error
+    }
+  }
+
+  return {
+    put,
+    async open(key, { start = 0, end = Number.POSITIVE_INFINITY } = {}) {
+      const handle = await open(pathOf(key), 'r').catch(undefinedIfAbsent)
+      if (handle === undefined) return undefined
+      const found = await handle.stat()
+      if (!found.isFile()) {
+        await handle.close()
+        return undefined
+      }
+      const totalBytes = found.size
+      const last = Math.min(end, totalBytes - 1)
+      const bytes = Math.max(0, last - start + 1)
+      // A stream from 0 to -1 does not exist; an empty one is read from behind the end.
+      const range = bytes > 0 ? { start, end: last } : { start: totalBytes, end: totalBytes }
+      return { stream: handle.createReadStream(range), bytes, totalBytes }
+    },
+    async stat(key) {
+      const found = await stat(pathOf(key)).catch(undefinedIfAbsent)
+      return found?.isFile() ? { bytes: found.size, modifiedAt: found.mtime } : undefined
+    },
+    async withLocalFile(key, use) {
+      const path = pathOf(key)
+      if ((await stat(path).catch(undefinedIfAbsent)) === undefined) {
+        throw new StorageError('NOT_FOUND', `nothing is stored as ${key}`)
+      }
+      return use(path)
+    },
+    async remove(key) {
+      await unlink(pathOf(key)).catch(undefinedIfAbsent)
+    },
+    list: (prefix) => list(root, prefix),
+    async ready() {
+      const probe = join(parts, `probe-${randomUUID()}`)
+      try {
+        await using handle = await open(probe, 'wx', 0o600)
+        await handle.writeFile('ready')
+      } finally {
+        await rm(probe, { force: true })
+      }
+    },
+  }
+}
+
+async function writePart(part: string, source: Readable, maxBytes: number) {
+  const hash = createHash('sha256')
+  let bytes = 0
+  await using handle = await open(part, 'wx', 0o640)
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    // Leaving the loop destroys the source, so that a sender of too much is cut off here.
+    if (bytes > maxBytes) throw new StorageError('TOO_LARGE', `more than ${maxBytes} bytes`)
+    hash.update(chunk)
+    await writeAll(handle, chunk)
+  }
+  await handle.sync()
+  return { bytes, sha256: hash.digest('hex') }
+}
+
+async function writeAll(handle: FileHandle, chunk: Buffer): Promise<void> {
+  for (let offset = 0; offset < chunk.length; ) {
+    offset += (await handle.write(chunk, offset)).bytesWritten
+  }
+}
+
+/** A new name is only durable once the folder that holds it is, and so on up to the first that was there before. */
+async function syncFolders(from: string, upTo: string): Promise<void> {
+  for (let folder = from; ; folder = dirname(folder)) {
+    await using handle = await open(folder, 'r')
+    await handle.sync()
+    if (folder === upTo) return
+  }
+}
+
+async function* list(root: string, prefix: string): AsyncIterable<string> {
+  if (prefix !== '' && (prefix.includes('..') || !/^[a-z0-9_-][a-z0-9/_.-]*$/.test(prefix))) {
+    throw new StorageError('INVALID_KEY', 'not a prefix of storage keys')
+  }
+  const folders = [join(root, prefix.slice(0, prefix.lastIndexOf('/') + 1))]
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    const entries = (await readdir(folder, { withFileTypes: true }).catch(undefinedIfAbsent)) ?? []
+    for (const entry of entries) {
+      const path = join(folder, entry.name)
+      const key = relative(root, path).split(sep).join('/')
+      if (entry.isDirectory() && entry.name !== partsFolder) folders.push(path)
+      else if (entry.isFile() && key.startsWith(prefix)) yield key
+    }
+  }
+}
+
+async function removeOldParts(parts: string): Promise<void> {
+  for (const name of await readdir(parts)) {
+    const path = join(parts, name)
+    const found = await stat(path).catch(undefinedIfAbsent)
+    if (found && Date.now() - found.mtimeMs > partLifetimeMs) await rm(path, { force: true })
+  }
+}
+
+function undefinedIfAbsent(error: unknown): undefined {
+  if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined
+  throw error
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+}
