@@ -18,10 +18,11 @@ const unprivilegedUsers = ['postgres', '_postgres', 'nobody']
 /** Picks the account; a cluster that exists is run by its owner, whoever starts filmgate as root. */
 export async function chooseAccount(clusterOwner?: { uid: number; gid: number }): Promise<Account> {
   if (process.getuid?.() !== 0) return ownAccount()
-  if (clusterOwner !== undefined && clusterOwner.uid !== 0) {
-    return { name: `uid ${clusterOwner.uid}`, ...clusterOwner, switched: true }
-  }
   const entries = parsePasswd(await readFile('/etc/passwd', 'utf8').catch(() => ''))
+  if (clusterOwner !== undefined && clusterOwner.uid !== 0) {
+    const known = [...entries.values()].find(({ uid }) => uid === clusterOwner.uid)
+    return { name: known?.name ?? `uid ${clusterOwner.uid}`, ...clusterOwner, switched: true }
+  }
   const found = unprivilegedUsers.map((name) => entries.get(name)).find((entry) => entry !== undefined)
   if (found === undefined) {
     throw new PostgresUnavailable(

@@ -3,7 +3,7 @@ import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, symlink } 
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Account, canRead } from './account.ts'
-import { removeAbandoned, uniqueSibling } from './side-folder.ts'
+import { makeOpenFolder, removeAbandoned, uniqueSibling } from './side-folder.ts'
 import { codeOf, fileTrouble, PostgresUnavailable } from './unavailable.ts'
 
 /** One version of PostgreSQL's programs: `folder` holds bin/, lib/ and share/. */
@@ -90,7 +90,7 @@ async function listLinks(folder: string): Promise<{ source: string; target: stri
 }
 
 async function copyOnce(source: string, target: string): Promise<void> {
-  await mkdir(dirname(target), { recursive: true, mode: 0o755 })
+  await makeOpenFolder(dirname(target))
   await removeAbandoned(target)
   const side = join(uniqueSibling(target), 'native')
   try {

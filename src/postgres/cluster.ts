@@ -5,7 +5,7 @@ import { chown, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Account } from './account.ts'
 import type { Place } from './place.ts'
-import { removeAbandoned, syncFolder, uniqueSibling } from './side-folder.ts'
+import { syncFolder, uniqueSibling } from './side-folder.ts'
 import { fileTrouble, oneLine, PostgresUnavailable } from './unavailable.ts'
 
 /** The supervisor's own role. The application's role, `filmgate`, is not a superuser. */
@@ -31,13 +31,11 @@ const settings = {
 
 /** Makes sure that a cluster of our major version is there. True if this call created it. */
 export async function ensureCluster(place: Place): Promise<boolean> {
-  if (existsSync(place.home)) {
+  if (existsSync(place.cluster)) {
     await checkVersion(place)
     return false
   }
   try {
-    await mkdir(dirname(place.home), { recursive: true })
-    await removeAbandoned(place.home)
     return await createCluster(place)
   } catch (error) {
     throw fileTrouble(`cannot create the database in ${place.home}`, error)
@@ -75,7 +73,7 @@ async function moveIntoPlace(side: string, home: string): Promise<boolean> {
   try {
     await rename(side, home)
   } catch (error) {
-    if (existsSync(home)) return false
+    if (existsSync(join(home, 'cluster'))) return false
     throw error
   }
   await syncFolder(dirname(home))

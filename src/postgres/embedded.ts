@@ -1,9 +1,11 @@
 import type { Binaries } from './binaries.ts'
 import { readPassword } from './cluster.ts'
-import { type Entry, enter, leave, type Session, type SupervisorLog } from './enter.ts'
+import { type Entry, enter, type Session } from './enter.ts'
+import { leave, type SupervisorLog } from './leave.ts'
 import { trimLog } from './log-file.ts'
 import { findPlace, port } from './place.ts'
 import { applicationName, type Role } from './session.ts'
+import { removeAbandoned } from './side-folder.ts'
 import { oneLine } from './unavailable.ts'
 
 /** How to open the embedded database. */
@@ -36,6 +38,7 @@ const logCheckIntervalMs = 10 * 60_000
  */
 export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const place = await findPlace(options.dataDir, options.binaries)
+  await removeAbandoned(place.home)
   const closing = new AbortController()
   const entry: Entry = { place, role: options.role, log: options.log, signal: closing.signal }
   const first = await enter(entry)

@@ -2,6 +2,7 @@ import { realpath } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { ensureCluster } from './cluster.ts'
+import { leave, type SupervisorLog, sayGoodbye } from './leave.ts'
 import { type Place, prepareSocketDir } from './place.ts'
 import {
   livePostmaster,
@@ -16,16 +17,11 @@ import {
   connectSupervisor,
   declarePresence,
   identify,
+  isLoss,
   provision,
   type Role,
 } from './session.ts'
-import { codeOf, oneLine, PostgresUnavailable } from './unavailable.ts'
-
-/** The part of a pino logger that the supervisor uses. */
-export interface SupervisorLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-}
+import { oneLine, PostgresUnavailable } from './unavailable.ts'
 
 /** What an attempt to use a cluster needs to know. */
 export interface Entry {
@@ -45,7 +41,7 @@ export interface Session {
 }
 
 /** Two processes that start one cluster at once, or backends that outlive their postmaster for a moment. */
-const passingComplaint = /lock file|shared memory block/
+const passingComplaint = /lock file ".*" (?:already exists|is empty)|pre-existing shared memory block/
 
 /**
  * Uses the cluster's postmaster if it runs, starts it if not, and keeps trying while it starts, recovers or is
@@ -54,10 +50,13 @@ const passingComplaint = /lock file|shared memory block/
 export async function enter(entry: Entry): Promise<Session> {
   const { place, log, signal, limitMs = 60_000 } = entry
   const began = performance.now()
-  const attempt = new Attempt(entry)
-  for (let nextLineMs = 5_000; ; await delay(10, undefined, { signal })) {
-    const outcome = await attempt.step()
+  const start = starter(entry)
+  let nextLineMs = 5_000
+  // Growing, since PostgreSQL logs each connection that it turns away while it recovers.
+  for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 1.2, 250)) {
+    const outcome = await tryOnce(entry, start)
     if (typeof outcome !== 'string') return outcome
+    await delay(pauseMs, undefined, { signal })
     const waitedMs = performance.now() - began
     if (waitedMs > limitMs) throw tooLate(place, limitMs, outcome)
     if (waitedMs > nextLineMs) {
@@ -67,58 +66,63 @@ export async function enter(entry: Entry): Promise<Session> {
   }
 }
 
-function tooLate(place: Place, limitMs: number, reason: string): PostgresUnavailable {
-  return new PostgresUnavailable(
-    `the embedded PostgreSQL of ${place.dataDir} was not ready within ${limitMs / 1000} s (${reason}): start filmgate ` +
-      `again, and if that does not help see ${place.logFile}, or set FILMGATE_DATA_DIR or DATABASE_URL`,
+/** The session, or what to wait for. */
+async function tryOnce(entry: Entry, start: () => Promise<string>): Promise<Session | string> {
+  await ensureCluster(entry.place)
+  await prepareSocketDir(entry.place)
+  const client = await connectSupervisor(entry.place, entry.role)
+  if (!('listening' in client)) return join(client, entry)
+  return client.listening ? client.reason : start()
+}
+
+async function join(client: Client, entry: Entry): Promise<Session | string> {
+  const { place, role, log } = entry
+  try {
+    if (!(await isUsable(client, entry))) return await sayGoodbye(client, 'replacing an older postmaster')
+    if (!(await declarePresence(client))) return await sayGoodbye(client, 'its last user is stopping it')
+    if (role === 'server') await becomeServer(client, place)
+    return { client, firstStart: await provision(client, place) }
+  } catch (error) {
+    await leave(client, place, log)
+    if (!isLoss(error)) throw error
+    return oneLine(error)
+  }
+}
+
+/**
+ * Whether the connected postmaster is this folder's. One of another minor version, or that was started before the
+ * folder was moved, is replaced where nobody uses it and used where somebody does.
+ */
+async function isUsable(client: Client, { place, log }: Entry): Promise<boolean> {
+  const found = await identify(client)
+  const samePath = (await realpath(found.cluster).catch(() => undefined)) === place.cluster
+  if (samePath && found.versionNumber === place.binaries.versionNumber) return true
+  const ours = found.pid === (await livePostmaster(place.cluster))
+  if (ours && (await claimLast(client))) {
+    log.warn({ dataDir: place.dataDir, ...found }, 'replacing a PostgreSQL of another version or path')
+    if (await stopPostmaster(place.cluster)) return false
+  }
+  if (ours) return true
+  throw new PostgresUnavailable(
+    `the socket in ${place.socketDir} is served by the PostgreSQL of ${found.cluster}, not by that of ` +
+      `${place.dataDir}: stop it, or set FILMGATE_DATA_DIR to another folder`,
   )
 }
 
-/** One entry's tries; it remembers the postmaster that it started. */
-class Attempt {
-  #entry: Entry
-  #started: StartedPostmaster | undefined
-
-  constructor(entry: Entry) {
-    this.#entry = entry
-  }
-
-  /** The session, or what to wait for. */
-  async step(): Promise<Session | string> {
-    const { place, role } = this.#entry
-    await ensureCluster(place)
-    await prepareSocketDir(place)
-    const client = await connectSupervisor(place, role)
-    if (!('listening' in client)) return this.#join(client)
-    if (!client.listening) await this.#startIfGone()
-    return client.reason
-  }
-
-  async #join(client: Client): Promise<Session | string> {
-    const { place, role, log } = this.#entry
-    try {
-      if (!(await isUsable(client, this.#entry)))
-        return await endWith(client, 'replacing an older postmaster')
-      if (!(await declarePresence(client))) return await endWith(client, 'its last user is stopping it')
-      if (role === 'server') await becomeServer(client, place)
-      return { client, firstStart: await provision(client, place) }
-    } catch (error) {
-      await leave(client, place, log)
-      if (error instanceof PostgresUnavailable || !isLoss(error)) throw error
-      return oneLine(error)
-    }
-  }
-
-  async #startIfGone(): Promise<void> {
-    const { place, log } = this.#entry
-    const ended = this.#started?.ended()
+/** Starts the postmaster where none runs, remembering the one it started; answers what to wait for. */
+function starter({ place, log }: Entry): () => Promise<string> {
+  let started: StartedPostmaster | undefined
+  return async () => {
+    const ended = started?.ended()
     if (ended instanceof PostgresUnavailable) throw ended
-    if (ended !== undefined && !passingComplaint.test(ended.complaint))
-      throw didNotStart(place, ended.complaint)
-    if ((this.#started !== undefined && ended === undefined) || (await livePostmaster(place.cluster))) return
+    if (ended && !passingComplaint.test(ended.complaint)) throw didNotStart(place, ended.complaint)
+    if (started !== undefined && ended === undefined) return 'it is starting'
+    const pid = await livePostmaster(place.cluster)
+    if (pid !== undefined) return `pid ${pid} is starting or stopping, nobody listens in ${place.socketDir}`
     await setAsideStaleLocks(place)
-    log.info({ dataDir: place.dataDir, user: place.account.name }, 'starting the embedded PostgreSQL')
-    this.#started = await startPostmaster(place)
+    if (ended === undefined) log.info({ dataDir: place.dataDir }, 'starting the embedded PostgreSQL')
+    started = await startPostmaster(place)
+    return ended?.complaint ?? 'it is starting'
   }
 }
 
@@ -129,46 +133,9 @@ function didNotStart(place: Place, complaint: string): PostgresUnavailable {
   )
 }
 
-/** Whether the connected postmaster is this folder's and of our version. One that nobody uses is replaced. */
-async function isUsable(client: Client, { place, log }: Entry): Promise<boolean> {
-  const found = await identify(client)
-  const sameFolder = (await realpath(found.cluster).catch(() => undefined)) === place.cluster
-  if (sameFolder && found.versionNumber === place.binaries.versionNumber) return true
-  if (await claimLast(client)) {
-    log.warn({ dataDir: place.dataDir, ...found }, 'replacing a PostgreSQL of another version or folder')
-    if (await stopPostmaster(place.cluster)) return false
-  }
-  // Minor versions read each other's files: while others use an older one, so do we.
-  if (sameFolder) return true
-  throw new PostgresUnavailable(
-    `the socket in ${place.socketDir} is served by the PostgreSQL of ${found.cluster}, not by that of ` +
-      `${place.dataDir}: stop it, or set FILMGATE_DATA_DIR to another folder`,
+function tooLate(place: Place, limitMs: number, reason: string): PostgresUnavailable {
+  return new PostgresUnavailable(
+    `the embedded PostgreSQL of ${place.dataDir} was not ready within ${limitMs / 1000} s (${reason}): start ` +
+      `filmgate again, and if that does not help see ${place.logFile}, or set FILMGATE_DATA_DIR or DATABASE_URL`,
   )
-}
-
-/** Ends the use of a cluster; the last user stops the postmaster. */
-export async function leave(client: Client, place: Place, log: SupervisorLog): Promise<void> {
-  try {
-    if ((await claimLast(client)) && !(await stopPostmaster(place.cluster))) {
-      log.warn(
-        { dataDir: place.dataDir },
-        'the embedded PostgreSQL did not stop in time; the next start uses it',
-      )
-    }
-  } catch (error) {
-    if (!isLoss(error)) throw error
-  } finally {
-    await endWith(client, '')
-  }
-}
-
-async function endWith(client: Client, reason: string): Promise<string> {
-  await client.end().catch(() => {})
-  return reason
-}
-
-/** The connection is gone or going (57P0x), as opposed to a statement that failed; pg's own losses carry no SQLSTATE. */
-function isLoss(error: unknown): boolean {
-  const code = codeOf(error)
-  return code === undefined || code.startsWith('57P') || code.startsWith('E')
 }

@@ -3,6 +3,7 @@ import { chmod, chown, link, lstat, mkdir, readFile, realpath, rm, stat, writeFi
 import { dirname, join, resolve } from 'node:path'
 import { type Account, canEnter, chooseAccount } from './account.ts'
 import { type Binaries, installedBinaries, usableBinaries } from './binaries.ts'
+import { makeOpenFolder } from './side-folder.ts'
 import { codeOf, fileTrouble, PostgresUnavailable } from './unavailable.ts'
 
 /** Where one data dir's PostgreSQL lies and who runs it. */
@@ -38,7 +39,8 @@ export async function findPlace(dataDirOption: string, installed?: Binaries): Pr
         'or as root, or set FILMGATE_DATA_DIR to another folder',
     )
   }
-  if (home === usual && owner === undefined && !(await canEnter(dataDir, account))) {
+  if (home === usual && !(await canEnter(dataDir, account))) {
+    if (owner !== undefined) throw closedTo(account, dataDir)
     home = await createPointer(pointer, dataDir, account)
   }
   const binaries = await usableBinaries(source, account, account.switched ? rootOwnedFolder : dataDir)
@@ -51,6 +53,13 @@ export async function findPlace(dataDirOption: string, installed?: Binaries): Pr
     account,
     binaries,
   }
+}
+
+function closedTo(account: Account, dataDir: string): PostgresUnavailable {
+  return new PostgresUnavailable(
+    `user ${account.name}, who runs the embedded PostgreSQL, cannot enter ${dataDir} any more: give it and the folders ` +
+      'above it back the permission to enter (chmod a+x), or set FILMGATE_DATA_DIR or DATABASE_URL',
+  )
 }
 
 async function makeDataDir(path: string): Promise<string> {
@@ -89,7 +98,7 @@ async function createPointer(pointer: string, dataDir: string, account: Account)
     'this folder.\nKeep both together: back up both, delete both.\n'
   const draft = `${pointer}.${hash}`
   try {
-    await mkdir(rootOwnedFolder, { recursive: true, mode: 0o755 })
+    await makeOpenFolder(rootOwnedFolder)
     await writeFile(draft, text, { flag: 'wx' })
     // Of two servers that start at once, the first one's link stands and both read it.
     await link(draft, pointer).catch((error) => {

@@ -60,11 +60,13 @@ export async function connectSupervisor(place: Place, role: Role): Promise<Clien
 }
 
 /** What the connected postmaster says about itself. */
-export async function identify(client: Client): Promise<{ cluster: string; versionNumber: number }> {
-  const { rows } = await client.query<{ cluster: string; version: string }>(
-    `select current_setting('data_directory') as cluster, current_setting('server_version_num') as version`,
+export async function identify(client: Client) {
+  const { rows } = await client.query<{ cluster: string; version: string; pid_file: string }>(
+    `select current_setting('data_directory') as cluster, current_setting('server_version_num') as version,
+       pg_read_file('postmaster.pid') as pid_file`,
   )
-  return { cluster: rows[0]?.cluster ?? '', versionNumber: Number(rows[0]?.version) }
+  const { cluster = '', version, pid_file: pidFile = '' } = rows[0] ?? {}
+  return { cluster, versionNumber: Number(version), pid: Number.parseInt(pidFile, 10) }
 }
 
 /** Declares this process a user of the cluster. False while another is about to stop it. */
@@ -128,4 +130,11 @@ export async function provision(client: Client, place: Place): Promise<boolean> 
 async function databaseExists(client: Client): Promise<boolean> {
   const { rowCount } = await client.query('select from pg_database where datname = $1', [applicationName])
   return rowCount === 1
+}
+
+/** The connection is gone or going (57P0x), as opposed to a statement that failed. pg's own losses carry no code. */
+export function isLoss(error: unknown): boolean {
+  if (error instanceof PostgresUnavailable) return false
+  const code = codeOf(error)
+  return code === undefined || code.startsWith('57P') || code.startsWith('E')
 }
