@@ -1,0 +1,63 @@
+import { type Canvas, createCanvas, type Image, loadImage } from '@napi-rs/canvas'
+
+const jpegQuality = 85
+const thumbnailWidth = 480
+
+/** The picture of a file that `readImage` accepts, or undefined if its data does not decode to the last row. */
+export async function decodeImage(bytes: Buffer, contentType: string): Promise<Image | undefined> {
+  const image = await loadImage(bytes).catch(() => undefined)
+  if (image === undefined || image.width === 0 || image.height === 0) return undefined
+  const { width, height } = image
+  const row = createCanvas(width, 1).getContext('2d')
+  row.drawImage(image, 0, height - 1, width, 1, 0, 0, width, 1)
+  const { data } = row.getImageData(0, 0, width, 1)
+  // Rows that could not be decoded stay transparent; a JPEG has no other transparent ones.
+  for (let at = 3; at < data.length; at += 4) {
+    if (contentType === 'image/jpeg' && data[at] !== 255) return undefined
+  }
+  return image
+}
+
+/** Poster and thumbnail of one picture. `picture` is drawn on white, since JPEG knows no transparency. */
+export async function drawPreviews(
+  picture: Canvas | Image,
+  size: { width: number; height: number },
+): Promise<{ poster: Uint8Array; thumbnail: Uint8Array }> {
+  const poster = scaled(picture, size.width, size.height)
+  const width = Math.min(thumbnailWidth, size.width)
+  const height = Math.max(1, Math.round((size.height * width) / size.width))
+  // One step of more than a half skips pixels, which shows as jagged edges.
+  let step: Canvas = poster
+  while (step.width >= 2 * width && step.width > 2) {
+    step = scaled(step, Math.ceil(step.width / 2), Math.ceil(step.height / 2))
+  }
+  const thumbnail = scaled(step, width, height)
+  return {
+    poster: await poster.encode('jpeg', jpegQuality),
+    thumbnail: await thumbnail.encode('jpeg', jpegQuality),
+  }
+}
+
+/** How bright a picture is on average and how much that varies over it, both on a scale of 0 to 255. */
+export function measureLight(picture: Canvas): { mean: number; deviation: number } {
+  const { data } = scaled(picture, 64, 36).getContext('2d').getImageData(0, 0, 64, 36)
+  let sum = 0
+  let squares = 0
+  for (let at = 0; at < data.length; at += 4) {
+    const luma = 0.2126 * data[at]! + 0.7152 * data[at + 1]! + 0.0722 * data[at + 2]!
+    sum += luma
+    squares += luma * luma
+  }
+  const mean = sum / (64 * 36)
+  return { mean, deviation: Math.sqrt(Math.max(0, squares / (64 * 36) - mean * mean)) }
+}
+
+function scaled(picture: Canvas | Image, width: number, height: number): Canvas {
+  const canvas = createCanvas(width, height)
+  const context = canvas.getContext('2d')
+  context.imageSmoothingQuality = 'high'
+  context.fillStyle = 'white'
+  context.fillRect(0, 0, width, height)
+  context.drawImage(picture, 0, 0, width, height)
+  return canvas
+}

@@ -1,0 +1,88 @@
+import '@napi-rs/webcodecs/polyfill'
+import { type Canvas, createCanvas } from '@napi-rs/canvas'
+import {
+  ALL_FORMATS,
+  AudioSampleSink,
+  FilePathSource,
+  Input,
+  type InputVideoTrack,
+  type VideoSample,
+  VideoSampleSink,
+} from 'mediabunny'
+import { rgbaOf } from './colour.ts'
+
+/** What really came out of the decoders. */
+export type DecodeCount =
+  | {
+      ok: true
+      width: number
+      height: number
+      durationSeconds: number
+      videoFrames: number
+      audioSamples: number
+    }
+  | { ok: false; message: string }
+
+/** Opens a media file for reading; `using` closes it again. */
+export function openMedia(path: string): Input {
+  return new Input({ formats: ALL_FORMATS, source: new FilePathSource(path, { handleUnhandledError() {} }) })
+}
+
+/** Decodes a video file from end to end: the proof that it plays. */
+export async function decodeEveryFrame(path: string): Promise<DecodeCount> {
+  // The native decoders do not keep a process alive that waits for nothing else.
+  const alive = setInterval(() => {}, 60_000)
+  try {
+    using input = openMedia(path)
+    const video = await input.getPrimaryVideoTrack()
+    if (video === null) return { ok: false, message: 'The file has no video track.' }
+    const audio = await input.getPrimaryAudioTrack()
+    let videoFrames = 0
+    let audioSamples = 0
+    for await (using _frame of new VideoSampleSink(video).samples()) videoFrames += 1
+    if (audio !== null) {
+      for await (using sample of new AudioSampleSink(audio).samples()) audioSamples += sample.numberOfFrames
+    }
+    const [width, height] = [await video.getDisplayWidth(), await video.getDisplayHeight()]
+    return {
+      ok: true,
+      width,
+      height,
+      durationSeconds: await video.computeDuration(),
+      videoFrames,
+      audioSamples,
+    }
+  } catch (error) {
+    return {
+      ok: false,
+      message: `The file does not decode: ${error instanceof Error ? error.message : error}`,
+    }
+  } finally {
+    clearInterval(alive)
+  }
+}
+
+/** Pictures of the track at the given times, upright and with square pixels. */
+export async function* picturesAt(track: InputVideoTrack, seconds: number[]): AsyncGenerator<Canvas> {
+  const width = await track.getDisplayWidth()
+  const height = await track.getDisplayHeight()
+  for await (const sample of new VideoSampleSink(track).samplesAtTimestamps(seconds)) {
+    if (sample === null) continue
+    using frame = sample
+    yield await drawFrame(frame, width, height)
+  }
+}
+
+async function drawFrame(sample: VideoSample, width: number, height: number): Promise<Canvas> {
+  const raw = createCanvas(sample.visibleRect.width, sample.visibleRect.height)
+  const pixels = raw.getContext('2d').createImageData(raw.width, raw.height)
+  await rgbaOf(sample, pixels.data)
+  raw.getContext('2d').putImageData(pixels, 0, 0)
+  const canvas = createCanvas(width, height)
+  const context = canvas.getContext('2d')
+  const [alongX, alongY] = sample.rotation % 180 === 0 ? [width, height] : [height, width]
+  context.translate(width / 2, height / 2)
+  context.rotate((sample.rotation * Math.PI) / 180)
+  context.drawImage(raw, -alongX / 2, -alongY / 2, alongX, alongY)
+  return canvas
+}

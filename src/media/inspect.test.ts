@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import '@napi-rs/webcodecs/polyfill'
+import { createCanvas, loadImage, type SKRSContext2D } from '@napi-rs/canvas'
+import {
+  AudioSample,
+  AudioSampleSource,
+  FilePathTarget,
+  Mp4OutputFormat,
+  Output,
+  VideoSample,
+  VideoSampleSource,
+} from 'mediabunny'
+import { decodeEveryFrame } from './frames.ts'
+import { createMedia } from './media.ts'
+
+const directory = await mkdtemp(join(tmpdir(), 'filmgate-inspect-'))
+const media = createMedia()
+after(async () => {
+  await media.close()
+  await rm(directory, { recursive: true })
+})
+
+const [width, height, framesPerSecond] = [640, 360, 24]
+
+type Paint = (context: SKRSContext2D, frame: number) => void
+
+async function makeVideo(name: string, frames: number, paint: Paint, options: { sound?: boolean } = {}) {
+  const path = join(directory, name)
+  const output = new Output({
+    format: new Mp4OutputFormat({ fastStart: 'in-memory' }),
+    target: new FilePathTarget(path),
+  })
+  const video = new VideoSampleSource({ codec: 'avc', bitrate: 2_000_000 })
+  const audio = new AudioSampleSource({ codec: 'aac', bitrate: 96_000 })
+  output.addVideoTrack(video, { frameRate: framesPerSecond })
+  if (options.sound) output.addAudioTrack(audio)
+  await output.start()
+  const canvas = createCanvas(width, height)
+  for (let frame = 0; frame < frames; frame += 1) {
+    paint(canvas.getContext('2d'), frame)
+    const bytes = canvas.data()
+    using sample = new VideoSample(bytes, {
+      format: 'RGBA',
+      codedWidth: width,
+      codedHeight: height,
+      timestamp: frame / framesPerSecond,
+      duration: 1 / framesPerSecond,
+    })
+    await video.add(sample)
+  }
+  if (options.sound) {
+    const samples = (48_000 * frames) / framesPerSecond
+    using sample = new AudioSample({
+      data: Float32Array.from({ length: samples }, (_, index) => 0.1 * Math.sin(index / 20)),
+      format: 'f32-planar',
+      numberOfChannels: 1,
+      sampleRate: 48_000,
+      timestamp: 0,
+    })
+    await audio.add(sample)
+  }
+  await output.finalize()
+  return path
+}
+
+function fill(context: SKRSContext2D, style: string): void {
+  context.fillStyle = style
+  context.fillRect(0, 0, width, height)
+}
+
+function paintScene(context: SKRSContext2D): void {
+  fill(context, '#336699')
+  context.fillStyle = '#ffcc66'
+  context.fillRect(100, 60, 300, 200)
+}
+
+async function pixel(jpeg: Uint8Array, x: number, y: number) {
+  const image = await loadImage(Buffer.from(jpeg))
+  const context = createCanvas(image.width, image.height).getContext('2d')
+  context.drawImage(image, 0, 0)
+  const [red, green, blue] = context.getImageData(
+    Math.round(x * image.width),
+    Math.round(y * image.height),
+    1,
+    1,
+  ).data
+  return { red: red!, green: green!, blue: blue!, width: image.width, height: image.height }
+}
+
+test('a video tells size, duration and tracks, and shows its first good frame', async () => {
+  const path = await makeVideo(
+    'fade.mp4',
+    48,
+    (context, frame) => {
+      if (frame < 12) fill(context, 'black')
+      else if (frame < 18) fill(context, '#777777')
+      else paintScene(context)
+    },
+    { sound: true },
+  )
+  const found = await media.inspect(path)
+  assert.ok(found.ok && found.type === 'video')
+  assert.deepEqual([found.width, found.height, found.durationSeconds], [width, height, 2])
+  assert.deepEqual([found.contentType, found.format], ['video/mp4', 'mp4'])
+  assert.deepEqual(
+    found.tracks.map(({ type, codec }) => [type, codec]),
+    [
+      ['video', 'avc'],
+      ['audio', 'aac'],
+    ],
+  )
+  const inside = await pixel(found.poster, 0.4, 0.4)
+  assert.deepEqual([inside.width, inside.height], [width, height])
+  assert.ok(inside.red > 200 && inside.blue < 150, JSON.stringify(inside))
+  const small = await pixel(found.thumbnail, 0.4, 0.4)
+  assert.deepEqual([small.width, small.height], [480, 270])
+  assert.ok(small.red > 200 && small.blue < 150, JSON.stringify(small))
+})
+
+test('a video without any good frame still has a poster', async () => {
+  const path = await makeVideo('black.mp4', 24, (context) => fill(context, 'black'))
+  const found = await media.inspect(path)
+  assert.ok(found.ok && found.type === 'video')
+  assert.ok((await pixel(found.poster, 0.5, 0.5)).red < 30)
+})
+
+test('every frame and sample of a good file decodes, and of a cut-off one nothing is claimed', async () => {
+  const path = await makeVideo('good.mp4', 36, paintScene, { sound: true })
+  const count = await decodeEveryFrame(path)
+  assert.ok(count.ok)
+  assert.deepEqual(
+    [count.videoFrames, count.width, count.height, count.durationSeconds],
+    [36, width, height, 1.5],
+  )
+  assert.ok(Math.abs(count.audioSamples - 72_000) < 3_000, `${count.audioSamples}`)
+  const bytes = await readFile(path)
+  const cut = join(directory, 'cut.mp4')
+  await writeFile(cut, bytes.subarray(0, Math.floor(bytes.length * 0.7)))
+  const found = await media.inspect(cut)
+  assert.deepEqual(found, { ok: false, message: 'The file is cut off.' })
+})
+
+test('what is no media file is told so', async () => {
+  const path = join(directory, 'page.mp4')
+  for (const content of ['', '<html>Not found</html>', '\0\0\0\x18ftypisom\0\0\x02\0isommp41']) {
+    await writeFile(path, content)
+    assert.equal((await media.inspect(path)).ok, false, content)
+    assert.equal((await decodeEveryFrame(path)).ok, false, content)
+  }
+})
+
+test('a picture has previews too, and a small one is not blown up', async () => {
+  const path = join(directory, 'picture.png')
+  const canvas = createCanvas(200, 100)
+  canvas.getContext('2d').fillRect(0, 0, 100, 100)
+  await writeFile(path, canvas.toBuffer('image/png'))
+  const found = await media.inspect(path)
+  assert.ok(found.ok && found.type === 'image')
+  assert.deepEqual([found.format, found.width, found.height], ['png', 200, 100])
+  assert.deepEqual(await pixel(found.thumbnail, 0.9, 0.5), {
+    red: 255,
+    green: 255,
+    blue: 255,
+    width: 200,
+    height: 100,
+  })
+})
+
+test('a task that exceeds its time is ended, and the next one works', async () => {
+  const path = await makeVideo('slow.mp4', 24, paintScene)
+  const hasty = createMedia({ taskTimeLimitMs: 1 })
+  const message = 'The file could not be decoded in time.'
+  assert.deepEqual(await hasty.inspect(path), { ok: false, message })
+  assert.deepEqual(await hasty.checkImage(path), { ok: false, message })
+  await hasty.close()
+  assert.equal((await media.inspect(path)).ok, true)
+})

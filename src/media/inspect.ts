@@ -1,0 +1,139 @@
+import { readFile } from 'node:fs/promises'
+import type { Canvas } from '@napi-rs/canvas'
+import { EncodedPacketSink, type Input, type InputTrack, type InputVideoTrack } from 'mediabunny'
+import { decodeImage, drawPreviews, measureLight } from './draw.ts'
+import { openMedia, picturesAt } from './frames.ts'
+import { readImage, sniff } from './image.ts'
+
+export interface MediaTrack {
+  type: 'video' | 'audio' | 'subtitle'
+  codec: string | null
+  durationSeconds: number
+}
+
+interface Previews {
+  /** JPEG of full size: the first frame worth looking at. */
+  poster: Uint8Array
+  /** JPEG of at most 480 pixels' width. */
+  thumbnail: Uint8Array
+}
+
+/** What a finished output turned out to be; `format` is the last part of `contentType`. */
+export type Inspection =
+  | ({ ok: true; type: 'video'; durationSeconds: number; tracks: MediaTrack[] } & Picture)
+  | ({ ok: true; type: 'image' } & Picture)
+  | {
+      ok: true
+      type: 'audio'
+      contentType: string
+      format: string
+      durationSeconds: number
+      tracks: MediaTrack[]
+    }
+  | { ok: false; message: string }
+
+interface Picture extends Previews {
+  contentType: string
+  format: string
+  width: number
+  height: number
+}
+
+const posterSearchSeconds = 4
+const posterStepSeconds = 0.25
+/** A frame worth looking at: neither near black nor near uniform, by `measureLight`. */
+const leastMean = 24
+const leastDeviation = 12
+
+/** Looks into a file and makes its previews. Decodes on the calling thread: meant for a worker (`createMedia`). */
+export async function inspectHere(path: string, maxPixels: number): Promise<Inspection> {
+  using input = openMedia(path)
+  const isMedia = await input.canRead().catch(() => false)
+  if (!isMedia) return inspectImage(await readFile(path), maxPixels)
+  try {
+    return await inspectTracks(input, maxPixels)
+  } catch (error) {
+    return { ok: false, message: `The file does not play: ${error instanceof Error ? error.message : error}` }
+  }
+}
+
+async function inspectImage(bytes: Buffer, maxPixels: number): Promise<Inspection> {
+  if ((await sniff(bytes)) === undefined) return { ok: false, message: 'The file is no media file.' }
+  const found = await readImage(bytes, maxPixels)
+  if (!found.ok) return found
+  const picture = await decodeImage(bytes, found.contentType)
+  if (picture === undefined) return { ok: false, message: 'The picture does not decode.' }
+  const { contentType, width, height } = found
+  const previews = await drawPreviews(picture, { width, height })
+  return { ok: true, type: 'image', contentType, format: formatOf(contentType), width, height, ...previews }
+}
+
+async function inspectTracks(input: Input, maxPixels: number): Promise<Inspection> {
+  const contentType = (await input.getMimeType()).split(';')[0]!
+  const format = formatOf(contentType)
+  const tracks = await input.getTracks()
+  const described: MediaTrack[] = []
+  for (const track of tracks) {
+    if (!(await endsInFile(track))) return { ok: false, message: 'The file is cut off.' }
+    described.push({
+      type: track.type,
+      codec: await track.getCodec(),
+      durationSeconds: await durationOf(track),
+    })
+  }
+  const video = await input.getPrimaryVideoTrack()
+  const audio = await input.getPrimaryAudioTrack()
+  if (video === null) {
+    if (audio === null) return { ok: false, message: 'The file has neither picture nor sound.' }
+    const durationSeconds = await durationOf(audio)
+    return { ok: true, type: 'audio', contentType, format, durationSeconds, tracks: described }
+  }
+  const [width, height] = [await video.getDisplayWidth(), await video.getDisplayHeight()]
+  if (width * height > maxPixels) return { ok: false, message: 'The frames are too large.' }
+  const poster = await findPoster(video)
+  if (poster === undefined) return { ok: false, message: 'The file has no frame that decodes.' }
+  const previews = await drawPreviews(poster, { width, height })
+  const durationSeconds = await durationOf(video)
+  return {
+    ok: true,
+    type: 'video',
+    contentType,
+    format,
+    width,
+    height,
+    durationSeconds,
+    tracks: described,
+    ...previews,
+  }
+}
+
+/** Reads the last packet, which a file that broke off lacks although its index promises it. */
+async function endsInFile(track: InputTrack): Promise<boolean> {
+  const packet = await new EncodedPacketSink(track).getPacket(Number.POSITIVE_INFINITY).catch(() => null)
+  return packet !== null && packet.data.length === packet.byteLength
+}
+
+/** The first good frame; where none is good, the one that shows most. */
+async function findPoster(track: InputVideoTrack): Promise<Canvas | undefined> {
+  const start = await track.getFirstTimestamp()
+  const end = Math.min(start + posterSearchSeconds, await track.computeDuration())
+  const times = [start]
+  for (let time = start + posterStepSeconds; time < end; time += posterStepSeconds) times.push(time)
+  let best: Canvas | undefined
+  let bestDeviation = -1
+  for await (const picture of picturesAt(track, times)) {
+    const { mean, deviation } = measureLight(picture)
+    if (mean >= leastMean && deviation >= leastDeviation) return picture
+    if (deviation > bestDeviation) [best, bestDeviation] = [picture, deviation]
+  }
+  return best
+}
+
+/** To the millisecond, as the sum of frame times rarely is. */
+async function durationOf(track: InputTrack): Promise<number> {
+  return Math.round((await track.computeDuration()) * 1000) / 1000
+}
+
+function formatOf(contentType: string): string {
+  return contentType.slice(contentType.indexOf('/') + 1)
+}

@@ -1,0 +1,69 @@
+import { Piscina } from 'piscina'
+import type { ImageCheck } from './image.ts'
+import type { Inspection } from './inspect.ts'
+
+export type { ImageCheck } from './image.ts'
+export type { Inspection } from './inspect.ts'
+
+export interface Media {
+  /** Whether a customer's file is a picture that can be shown whole. */
+  checkImage(path: string): Promise<ImageCheck>
+  /** What a finished output is, with its poster and thumbnail. */
+  inspect(path: string): Promise<Inspection>
+  close(): Promise<void>
+}
+
+/** 50 megapixels decode to 200 MB. */
+const defaultMaxPixels = 50_000_000
+
+/**
+ * Everything that decodes, off the event loop. A task that exceeds its time has its thread ended, as a decoder
+ * caught in a bad file can't be told to stop; the next task gets a new thread.
+ */
+export function createMedia(
+  options: { threads?: number; maxPixels?: number; taskTimeLimitMs?: number } = {},
+): Media {
+  const { threads = 1, maxPixels = defaultMaxPixels, taskTimeLimitMs = 60_000 } = options
+  const pool = new Piscina({
+    filename: new URL('./worker.ts', import.meta.url).href,
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: 60_000,
+    // Waiting in Atomics would hold up what native decoders hand back to the thread between tasks.
+    atomics: 'disabled',
+    resourceLimits: { maxOldGenerationSizeMb: 512 },
+  })
+  const queue = limitedTo(threads)
+  const run = <T extends ImageCheck | Inspection>(name: string, path: string) =>
+    queue(async (): Promise<T | { ok: false; message: string }> => {
+      const signal = AbortSignal.timeout(taskTimeLimitMs)
+      try {
+        return await pool.run({ path, maxPixels }, { name, signal })
+      } catch (error) {
+        if (!signal.aborted) throw error
+        return { ok: false, message: 'The file could not be decoded in time.' }
+      }
+    })
+  return {
+    checkImage: (path) => run<ImageCheck>('checkImage', path),
+    inspect: (path) => run<Inspection>('inspect', path),
+    close: () => pool.destroy(),
+  }
+}
+
+/** Our own queue before the pool's, so that a task's time starts with the task and not with its waiting. */
+function limitedTo(slots: number): <T>(task: () => Promise<T>) => Promise<T> {
+  let free = slots
+  const waiting: (() => void)[] = []
+  return async (task) => {
+    if (free > 0) free -= 1
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      return await task()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else free += 1
+    }
+  }
+}
