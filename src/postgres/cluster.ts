@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { chown, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Account } from './account.ts'
+import { firstGraveLine } from './log-file.ts'
 import type { Place } from './place.ts'
 import { syncFolder, uniqueSibling } from './side-folder.ts'
 import { fileTrouble, oneLine, PostgresUnavailable } from './unavailable.ts'
@@ -128,7 +129,7 @@ async function runInitdb(place: Place, side: string): Promise<void> {
     program.once('error', (error) => reject(cannotRun(place, error)))
     program.once('close', (code, signal) => resolve(code ?? signal))
   })
-  if (status !== 0) throw new Error(`initdb ended with ${status}: ${oneLine(complaint)}`)
+  if (status !== 0) throw new Error(`initdb ended with ${status}: ${firstGraveLine(complaint)}`)
 }
 
 /** The options that make a spawned program run as the account. */

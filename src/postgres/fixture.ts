@@ -18,12 +18,25 @@ export type Answer =
 
 export const silent = { info() {}, warn() {} }
 
+const endings = new WeakMap<TestContext, (() => unknown)[]>()
+
+/** Undoes things after the test, the last one first: a database closes before its data dir goes. */
+export function atEnd(t: TestContext, undo: () => unknown): void {
+  const known = endings.get(t)
+  if (known !== undefined) return void known.push(undo)
+  const stack = [undo]
+  endings.set(t, stack)
+  t.after(async () => {
+    for (const step of stack.reverse()) await step()
+  })
+}
+
 /** A data dir that any user may enter, as an operator's is; ends its postmaster and removes it after the test. */
 export async function makeDataDir(t: TestContext, name = ''): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'filmgate-'))
   await chmod(folder, 0o755)
   const dataDir = join(folder, name)
-  t.after(async () => {
+  atEnd(t, async () => {
     await stopPostmaster(join(dataDir, 'postgres', 'cluster'))
     await rm(folder, { recursive: true, force: true })
   })
@@ -42,7 +55,7 @@ export function openInChild(
     execArgv: [],
     cwd: '/',
   })
-  t.after(() => child.kill('SIGKILL'))
+  atEnd(t, () => killHard(child))
   const answer: Promise<Answer> = once(child, 'message').then(([message]) => message as Answer)
   return { child, answer, close: () => closeChild(child) }
 }
@@ -55,6 +68,7 @@ async function closeChild(child: ChildProcess): Promise<number | null> {
 
 /** kill -9, and the process is gone when this returns. */
 export async function killHard(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.kill('SIGKILL')
   await exited

@@ -17,12 +17,23 @@ export async function trimLog(path: string): Promise<void> {
   }
 }
 
-/** The last grave line that PostgreSQL wrote since `start`, without its time and pid. */
+/** Why PostgreSQL ended, by what it wrote to its log since `start`. */
 export function complaintSince(path: string, start: number): string {
-  const lines = readFrom(path, start).split('\n').filter(Boolean)
-  const grave = lines.findLast((line) => /(?:FATAL|PANIC): /.test(line)) ?? lines.at(-1)
-  return grave?.replace(/^.*?(?=FATAL|PANIC)/, '').trim() ?? 'it wrote nothing to its log'
+  return firstGraveLine(readFrom(path, start)) ?? 'it wrote nothing to its log'
 }
+
+/** The first line that names a grave error, without its time and pid: what follows are consequences. */
+export function firstGraveLine(text: string): string | undefined {
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !turnedAway.test(line))
+  const grave = lines.find((line) => /(?:FATAL|PANIC|error): /.test(line)) ?? lines.at(-1)
+  return grave
+    ?.replace(/^.*?(?=FATAL|PANIC|error)/, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+}
+
+/** What clients hear who come too early, the supervisor among them. */
+const turnedAway = /FATAL: +the database system is/
 
 function readFrom(path: string, start: number): string {
   const file = openSync(path, 'r')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openEmbeddedPostgres } from './embedded.ts'
-import { ask, killHard, makeDataDir, openInChild, postmasterOf, silent } from './fixture.ts'
+import { ask, atEnd, killHard, makeDataDir, openInChild, postmasterOf, silent } from './fixture.ts'
 
 test('of two servers started at once on a new data dir one serves, and the other names the data dir and its pid', async (t) => {
   const dataDir = await makeDataDir(t)
@@ -20,7 +20,7 @@ test('of two servers started at once on a new data dir one serves, and the other
 test('a command beside a server leaves it alone; a command alone stops what it started', async (t) => {
   const dataDir = await makeDataDir(t)
   const server = await openEmbeddedPostgres({ dataDir, role: 'server', log: silent })
-  t.after(server.close)
+  atEnd(t, server.close)
   const postmaster = await postmasterOf(dataDir)
   const beside = await openEmbeddedPostgres({ dataDir, role: 'command', log: silent })
   assert.deepEqual(await ask(beside.connection, 'select 1 as one'), [{ one: 1 }])
@@ -37,7 +37,7 @@ test('a server that starts beside a command keeps PostgreSQL when the command en
   const dataDir = await makeDataDir(t)
   const command = await openEmbeddedPostgres({ dataDir, role: 'command', log: silent })
   const server = await openEmbeddedPostgres({ dataDir, role: 'server', log: silent })
-  t.after(server.close)
+  atEnd(t, server.close)
   await command.close()
   assert.deepEqual(await ask(server.connection, 'select 1 as one'), [{ one: 1 }])
 })
