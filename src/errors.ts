@@ -192,6 +192,13 @@ export const apiErrors = {
     meaning: 'The account has as many unfinished jobs as it may have.',
     remedy: 'Wait for a job to end, or ask the operator for a higher limit.',
   },
+  CONFIG_ERROR: {
+    status: 500,
+    title: 'Not set up',
+    retryable: false,
+    meaning: 'This server lacks a setting that the request needs; nothing was charged.',
+    remedy: 'Ask the operator to set up an upstream for the model, or use a test key.',
+  },
   INTERNAL_ERROR: {
     status: 500,
     title: 'Internal error',

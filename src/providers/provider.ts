@@ -45,6 +45,10 @@ export interface Provider {
   name: string
   /** How long the job must still wait before it may be sent, in ms; 0 sends it now. */
   admit?(request: Pick<ProviderRequest, 'jobId' | 'input'>, waitedMs: number): number
+  /** True if a submit that is repeated with the same jobId makes no second job at the upstream. */
+  submitIsIdempotent: boolean
+  /** How long such a job usually takes from dispatch to result, in ms; without it the catalogue's figure counts. */
+  expectedMs?(request: Pick<ProviderRequest, 'model' | 'input'>): number
   /** How long this job may take from dispatch to result, in ms. */
   timeLimitMs(request: Pick<ProviderRequest, 'model' | 'input'>): number
   /** When to poll next, in ms from now; `elapsedMs` counts from dispatch. */

@@ -1,0 +1,161 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { BlockList, isIP } from 'node:net'
+import { crc32 } from 'node:zlib'
+import type { Db } from '../db.ts'
+import { newId } from '../ids.ts'
+import type { Mode } from '../ledger/ledger.ts'
+
+export const scopes = ['submit_job', 'check_status', 'list_models'] as const
+export type Scope = (typeof scopes)[number]
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+// In base 62, left-padded with 0.
+function base62(value: bigint, length: number): string {
+  let text = ''
+  for (let rest = value; rest > 0n; rest /= 62n) text = alphabet[Number(rest % 62n)] + text
+  return text.padStart(length, '0')
+}
+
+// 32 bytes are at most 43 digits in base 62, a CRC-32 at most 6.
+const secretLength = 43
+const checksumLength = 6
+const pattern = new RegExp(`^pb_(live|test)_[0-9A-Za-z]{${secretLength + checksumLength}}$`)
+
+function checksum(text: string): string {
+  return base62(BigInt(crc32(text)), checksumLength)
+}
+
+/** A new key: `pb_live_` or `pb_test_`, 32 random bytes and their checksum, both in base 62. */
+export function newKey(mode: Mode): string {
+  const body = `pb_${mode}_${base62(BigInt(`0x${randomBytes(32).toString('hex')}`), secretLength)}`
+  return body + checksum(body)
+}
+
+/** True if the text has the form and the checksum of a key: a mistyped one is told without the database. */
+export function isWellFormedKey(key: string): boolean {
+  return pattern.test(key) && key.endsWith(checksum(key.slice(0, -checksumLength)))
+}
+
+/** What is stored in place of a key. A plain SHA-256 is enough for 32 random bytes. */
+export function hashKey(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}
+
+export interface ApiKey {
+  keyId: string
+  userId: string
+  mode: Mode
+  prefix: string
+  name: string | null
+  /** Empty: all scopes. */
+  scopes: string[]
+  /** Addresses and CIDR ranges; empty: from everywhere. */
+  allowedIps: string[]
+  expiresAt: string | null
+  isActive: boolean
+  createdAt: string
+}
+
+interface KeyRow {
+  id: string
+  user_id: string
+  mode: Mode
+  prefix: string
+  name: string | null
+  scopes: string[]
+  allowed_ips: string[]
+  expires_at: Date | null
+  is_active: boolean
+  created_at: Date
+}
+
+const columns = 'id, user_id, mode, prefix, name, scopes, allowed_ips, expires_at, is_active, created_at'
+
+function toKey(row: KeyRow): ApiKey {
+  return {
+    keyId: row.id,
+    userId: row.user_id,
+    mode: row.mode,
+    prefix: row.prefix,
+    name: row.name,
+    scopes: row.scopes,
+    allowedIps: row.allowed_ips,
+    expiresAt: row.expires_at?.toISOString() ?? null,
+    isActive: row.is_active,
+    createdAt: row.created_at.toISOString(),
+  }
+}
+
+/** Makes a key for a user that exists. `key` is answered only here. */
+export async function createKey(
+  db: Db,
+  options: {
+    userId: string
+    mode: Mode
+    name?: string | undefined
+    scopes?: Scope[] | undefined
+    allowedIps?: string[] | undefined
+    expiresAt?: Date | undefined
+  },
+): Promise<ApiKey & { key: string }> {
+  const key = newKey(options.mode)
+  const { rows } = await db.query<KeyRow>(
+    `insert into api_keys (id, user_id, mode, hash, prefix, name, scopes, allowed_ips, expires_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${columns}`,
+    [
+      newId('key', new Date()),
+      options.userId,
+      options.mode,
+      hashKey(key),
+      key.slice(0, 12),
+      options.name ?? null,
+      options.scopes ?? [],
+      options.allowedIps ?? [],
+      options.expiresAt ?? null,
+    ],
+  )
+  return { ...toKey(rows[0]!), key }
+}
+
+/** The keys of a user, newest first, without their secrets. */
+export async function listKeys(db: Db, userId: string): Promise<ApiKey[]> {
+  const { rows } = await db.query<KeyRow>(
+    `select ${columns} from api_keys where user_id = $1 order by created_at desc, id`,
+    [userId],
+  )
+  return rows.map(toKey)
+}
+
+/** Deactivates a key at once; undefined if there is none of this id. */
+export async function deactivateKey(db: Db, keyId: string): Promise<ApiKey | undefined> {
+  const { rows } = await db.query<KeyRow>(
+    `update api_keys set is_active = false where id = $1 returning ${columns}`,
+    [keyId],
+  )
+  return rows[0] && toKey(rows[0])
+}
+
+/** Splits an allowed address into the parts of a range; undefined if it is neither an address nor a CIDR range. */
+export function parseRange(
+  text: string,
+): { address: string; bits: number; family: 'ipv4' | 'ipv6' } | undefined {
+  const [address = '', bits, ...rest] = text.split('/')
+  const version = isIP(address)
+  const most = version === 4 ? 32 : 128
+  if (version === 0 || rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return undefined
+  const length = bits === undefined ? most : Number(bits)
+  return length <= most ? { address, bits: length, family: version === 4 ? 'ipv4' : 'ipv6' } : undefined
+}
+
+/** True if the address is in one of the ranges. IPv4 that came over an IPv6 socket counts as IPv4. */
+export function isAllowedAddress(allowed: string[], address: string): boolean {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
+  const list = new BlockList()
+  for (const text of allowed) {
+    const range = parseRange(text)
+    if (range !== undefined) list.addSubnet(range.address, range.bits, range.family)
+  }
+  const version = isIP(plain)
+  return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6')
+}

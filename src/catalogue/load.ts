@@ -1,0 +1,163 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join, sep } from 'node:path'
+import type { ValidateFunction } from 'ajv/dist/2020.js'
+import { check, compile, type Issue, type JsonSchema } from '../json-schema.ts'
+import { type Pricing, price } from '../pricing/price.ts'
+import { lenient } from './lenient.ts'
+import {
+  type CapabilitiesFile,
+  capabilitiesFile,
+  type ModelFile,
+  modelFile,
+  type ProvidersFile,
+  providersFile,
+} from './schema.ts'
+
+export interface Model {
+  /** provider/model/capability */
+  slug: string
+  provider: { id: string; name: string }
+  capability: string
+  name: string
+  description: string
+  category: string
+  tags: string[]
+  processingSeconds: number
+  pricing: Pricing
+  inputSchema: JsonSchema
+  /** Fields that hold the URL of a file, or an array of them, and the kind of file. */
+  mediaFields: { field: string; media: string }[]
+  example: Record<string, unknown>
+  versions: ModelFile['versions']
+  notes: string[]
+}
+
+export interface Catalogue {
+  models: Map<string, Model>
+  providers: ProvidersFile
+  capabilities: CapabilitiesFile
+}
+
+/** A file of the catalogue is wrong; the message names file, path within it and reason. */
+export class CatalogueError extends Error {}
+
+const validators = new WeakMap<Model, ValidateFunction>()
+const checkModelFile = compile(modelFile)
+const checkProviders = compile(providersFile)
+const checkCapabilities = compile(capabilitiesFile)
+
+/** Reads and checks the whole catalogue; throws CatalogueError at the first file that is wrong. */
+export function loadCatalogue(directory = join(import.meta.dirname, '..', '..', 'catalogue')): Catalogue {
+  const providers = readJson<ProvidersFile>(directory, 'providers.json', checkProviders)
+  const capabilities = readJson<CapabilitiesFile>(directory, 'capabilities.json', checkCapabilities)
+  const models = new Map<string, Model>()
+  for (const path of globSync('*/*/*.json', { cwd: directory }).sort()) {
+    const file = readJson<ModelFile>(directory, path, checkModelFile)
+    const [providerId = '', modelId = '', name = ''] = path.split(sep)
+    const capability = name.replace(/\.json$/, '')
+    const provider = providers[providerId]
+    const about = capabilities[capability]
+    if (provider === undefined)
+      throw new CatalogueError(`${path}: provider "${providerId}" is not in providers.json`)
+    if (about === undefined)
+      throw new CatalogueError(`${path}: capability "${capability}" is not in capabilities.json`)
+    const { input, notes, ...rest } = file
+    const model: Model = {
+      ...rest,
+      slug: `${providerId}/${modelId}/${capability}`,
+      provider: { id: providerId, name: provider.name },
+      capability,
+      category: about.category,
+      inputSchema: { $schema: 'https://json-schema.org/draft/2020-12/schema', ...input },
+      mediaFields: mediaFields(input.properties as Record<string, JsonSchema>),
+      notes: notes ?? [],
+    }
+    checkModel(model, path)
+    models.set(model.slug, model)
+  }
+  return { models, providers, capabilities }
+}
+
+function readJson<T>(directory: string, path: string, validate: ValidateFunction): T {
+  let value: unknown
+  try {
+    value = JSON.parse(readFileSync(join(directory, path), 'utf8'))
+  } catch (error) {
+    throw new CatalogueError(`${path}: ${(error as Error).message}`)
+  }
+  const [issue] = check(validate, value, '')
+  if (issue !== undefined) throw new CatalogueError(`${path}: ${issue.path} ${issue.message}`)
+  return value as T
+}
+
+function mediaFields(properties: Record<string, JsonSchema>): Model['mediaFields'] {
+  return Object.entries(properties).flatMap(([field, schema]) => {
+    const media = schema.media ?? (schema.items as JsonSchema | undefined)?.media
+    return typeof media === 'string' ? [{ field, media }] : []
+  })
+}
+
+// What the form alone can't say: the schema compiles, every priced option exists and has a price, the example fits.
+function checkModel(model: Model, path: string): void {
+  let validate: ValidateFunction
+  try {
+    validate = compile(model.inputSchema)
+  } catch (error) {
+    throw new CatalogueError(`${path}: input: ${(error as Error).message}`)
+  }
+  validators.set(model, validate)
+  const properties = model.inputSchema.properties as Record<string, JsonSchema>
+  for (const [field, options] of Object.entries(model.pricing.factors)) {
+    const known = (properties[field]?.enum as unknown[] | undefined)?.map(String) ?? []
+    const stray = Object.keys(options).find((option) => !known.includes(option))
+    const missing = known.find((option) => !Object.hasOwn(options, option))
+    if (known.length === 0)
+      throw new CatalogueError(`${path}: pricing.factors.${field}: input has no options of this name`)
+    if (stray !== undefined)
+      throw new CatalogueError(`${path}: pricing.factors.${field}: "${stray}" is no option of the input`)
+    if (missing !== undefined)
+      throw new CatalogueError(`${path}: pricing.factors.${field}: option "${missing}" has no multiplier`)
+  }
+  const { issues, input } = checkInput(model, model.example)
+  if (issues[0] !== undefined)
+    throw new CatalogueError(`${path}: example: ${issues[0].path} ${issues[0].message}`)
+  if ('field' in price(model.pricing, input)) throw new CatalogueError(`${path}: the example has no price`)
+}
+
+/**
+ * Checks a job's input against the model's schema, leniently, and fills in defaults. `input` is a copy; it is
+ * complete and valid when there are no issues.
+ */
+export function checkInput(
+  model: Model,
+  input: unknown,
+): { input: Record<string, unknown>; issues: Issue[] } {
+  const complete = lenient(model.inputSchema, input) as Record<string, unknown>
+  const issues = check(validators.get(model)!, complete, 'input')
+  if (issues.length === 0) issues.push(...unequalSum(model, complete))
+  return { input: complete, issues: [...issues, ...unstorableText(complete, 'input')] }
+}
+
+// The schema's sumEqualsField: checked here, since it needs the defaults filled in.
+function unequalSum(model: Model, input: Record<string, unknown>): Issue[] {
+  const rule = model.inputSchema.sumEqualsField as { array: string; item: string; field: string } | undefined
+  const entries = rule && (input[rule.array] as Record<string, unknown>[] | undefined)
+  const values = entries?.map((entry) => entry[rule!.item])
+  if (rule === undefined || !values?.every((value) => typeof value === 'number')) return []
+  const sum = values.reduce((total, value) => total + value, 0)
+  if (sum === Number(input[rule.field])) return []
+  const message = `has ${rule.item}s that sum to ${sum}, but ${rule.field} is ${input[rule.field]}: make them equal`
+  return [{ path: `input.${rule.array}`, message }]
+}
+
+// PostgreSQL's jsonb takes neither U+0000 nor half a surrogate pair.
+function unstorableText(value: unknown, path: string): Issue[] {
+  if (typeof value === 'string') {
+    const isGood = value.isWellFormed() && !value.includes('\0')
+    return isGood ? [] : [{ path, message: 'must not contain U+0000 or half of a surrogate pair' }]
+  }
+  if (value === null || typeof value !== 'object') return []
+  return Object.entries(value).flatMap(([name, item]) =>
+    unstorableText(item, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`),
+  )
+}

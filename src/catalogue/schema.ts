@@ -1,0 +1,71 @@
+import { type Static, Type } from 'typebox'
+
+const closed = { additionalProperties: false }
+const decimalText = Type.String({ pattern: '^\\d{1,9}(\\.\\d{1,9})?$' })
+
+/** The form of `catalogue/<provider>/<model>/<capability>.json`. The path is the slug. */
+export const modelFile = Type.Object(
+  {
+    name: Type.String({ minLength: 1 }),
+    description: Type.String({ minLength: 20 }),
+    tags: Type.Array(Type.String({ pattern: '^[a-z0-9-]+$' }), { uniqueItems: true }),
+    /** How long a job usually takes upstream, in seconds. */
+    processingSeconds: Type.Integer({ minimum: 1 }),
+    pricing: Type.Object(
+      {
+        baseCostMicroCents: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+        unit: Type.Enum(['per_second', 'per_request', 'per_image']),
+        factors: Type.Record(Type.String(), Type.Record(Type.String(), decimalText)),
+      },
+      closed,
+    ),
+    /** JSON Schema, draft 2020-12, of the job's input; compiled and checked further in load.ts. */
+    input: Type.Object({
+      type: Type.Literal('object'),
+      required: Type.Array(Type.String()),
+      additionalProperties: Type.Literal(false),
+      properties: Type.Record(Type.String(), Type.Object({ description: Type.String({ minLength: 10 }) })),
+    }),
+    example: Type.Record(Type.String(), Type.Unknown()),
+    versions: Type.Array(
+      Type.Object(
+        {
+          version: Type.String({ pattern: '^v\\d+\\.\\d+$' }),
+          status: Type.Enum(['active', 'deprecated', 'disabled', 'deleted']),
+        },
+        closed,
+      ),
+      { minItems: 1 },
+    ),
+    notes: Type.Optional(Type.Array(Type.String())),
+  },
+  closed,
+)
+export type ModelFile = Static<typeof modelFile>
+
+export const providersFile = Type.Record(
+  Type.String({ pattern: '^[a-z0-9-]+$' }),
+  Type.Object(
+    {
+      name: Type.String({ minLength: 1 }),
+      description: Type.String({ minLength: 20 }),
+      website: Type.String({ pattern: '^https://' }),
+      color: Type.String({ pattern: '^#[0-9a-f]{6}$' }),
+    },
+    closed,
+  ),
+)
+export type ProvidersFile = Static<typeof providersFile>
+
+export const capabilitiesFile = Type.Record(
+  Type.String({ pattern: '^[a-z0-9-]+$' }),
+  Type.Object(
+    {
+      name: Type.String({ minLength: 1 }),
+      category: Type.Enum(['video', 'image', 'audio', 'text']),
+      description: Type.String({ minLength: 20 }),
+    },
+    closed,
+  ),
+)
+export type CapabilitiesFile = Static<typeof capabilitiesFile>

@@ -1,0 +1,45 @@
+import type { Command } from 'commander'
+import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
+import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
+
+export function addJobCommands(program: Command): void {
+  const job = program.command('job').description("Look at jobs with an operator's eyes.")
+  job
+    .command('show')
+    .description('Show everything that is known of a job.')
+    .argument('<job>', 'job id')
+    .option('--json', 'print one JSON document')
+    .action(async (jobId: string, options: { json?: boolean }) => {
+      await withDatabase(async ({ pool }) => {
+        const found = await showJobForOperator(pool, jobId)
+        if (found === undefined) throw new CommandFailed(`there is no job ${jobId}`)
+        const rows = Object.entries(found).map(([name, value]) => [
+          name,
+          typeof value === 'string' ? value : JSON.stringify(value),
+        ])
+        print(options, found, table(rows))
+      })
+    })
+  job
+    .command('list')
+    .description('List the newest jobs of all users.')
+    .option('--limit <count>', 'how many', '20')
+    .option('--json', 'print one JSON document')
+    .action(async (options: { limit: string; json?: boolean }) => {
+      const limit = Number(options.limit)
+      if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
+        throw new CommandFailed('--limit: give 1 to 1000')
+      await withDatabase(async ({ pool }) => {
+        const jobs = await listJobsForOperator(pool, limit)
+        const rows = jobs.map((row) => [
+          row.jobId,
+          row.status,
+          row.model,
+          dollars(row.costMicroCents),
+          row.email,
+          row.createdAt,
+        ])
+        print(options, { jobs }, table([['job', 'status', 'model', 'cost', 'user', 'created'], ...rows]))
+      })
+    })
+}

@@ -1,0 +1,115 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import {
+  type ApiKey,
+  createKey,
+  deactivateKey,
+  listKeys,
+  parseRange,
+  type Scope,
+  scopes,
+} from '../accounts/keys.ts'
+import { CommandFailed, print, table, withDatabase } from './output.ts'
+import { requireUser } from './user.ts'
+
+interface CreateOptions {
+  user: string
+  test?: boolean
+  name?: string
+  scopes?: Scope[]
+  allowedIps?: string[]
+  expires?: Date
+  json?: boolean
+}
+
+export function addKeyCommands(program: Command): void {
+  const key = program.command('key').description('Make and deactivate API keys.')
+  key
+    .command('create')
+    .description('Make an API key. This is the only time that it is shown.')
+    .requiredOption('--user <user>', 'user id or e-mail address')
+    .option('--test', 'a test key: rendered by the sandbox, paid from the test balance')
+    .option('--name <name>', 'name')
+    .option('--scopes <list>', `of ${scopes.join(', ')}, with commas; all by default`, scopeList)
+    .option(
+      '--allowed-ips <list>',
+      'addresses and CIDR ranges with commas; from everywhere by default',
+      rangeList,
+    )
+    .option('--expires <time>', 'ISO 8601; never by default', future)
+    .option('--json', 'print one JSON document')
+    .action(async (options: CreateOptions) => {
+      await withDatabase(async ({ pool }) => {
+        const { userId } = await requireUser(pool, options.user)
+        const created = await createKey(pool, {
+          userId,
+          mode: options.test ? 'test' : 'live',
+          name: options.name,
+          scopes: options.scopes,
+          allowedIps: options.allowedIps,
+          expiresAt: options.expires,
+        })
+        print(options, created, [created.key, '', ...describe([created])])
+      })
+    })
+  key
+    .command('list')
+    .description('List the keys of a user, newest first.')
+    .requiredOption('--user <user>', 'user id or e-mail address')
+    .option('--json', 'print one JSON document')
+    .action(async (options: { user: string; json?: boolean }) => {
+      await withDatabase(async ({ pool }) => {
+        const { userId } = await requireUser(pool, options.user)
+        const keys = await listKeys(pool, userId)
+        print(options, { keys }, describe(keys))
+      })
+    })
+  key
+    .command('deactivate')
+    .description('Deactivate a key at once.')
+    .argument('<keyid>', 'id of the key')
+    .option('--json', 'print one JSON document')
+    .action(async (keyId: string, options: { json?: boolean }) => {
+      await withDatabase(async ({ pool }) => {
+        const deactivated = await deactivateKey(pool, keyId)
+        if (deactivated === undefined) throw new CommandFailed(`there is no key ${keyId}`)
+        print(options, deactivated, describe([deactivated]))
+      })
+    })
+}
+
+function describe(keys: ApiKey[]): string[] {
+  const rows = keys.map((key) => [
+    key.keyId,
+    `${key.prefix}…`,
+    key.isActive ? 'active' : 'deactivated',
+    key.scopes.join(',') || 'all scopes',
+    key.allowedIps.join(',') || 'everywhere',
+    key.expiresAt ?? 'never',
+    key.name ?? '',
+  ])
+  return table([['id', 'key', 'state', 'scopes', 'allowed from', 'expires', 'name'], ...rows])
+}
+
+function scopeList(text: string): Scope[] {
+  return text.split(',').map((item) => {
+    const scope = scopes.find((known) => known === item.trim())
+    if (scope === undefined) throw new InvalidArgumentError(`"${item}" is not one of ${scopes.join(', ')}`)
+    return scope
+  })
+}
+
+function rangeList(text: string): string[] {
+  return text.split(',').map((item) => {
+    if (parseRange(item.trim()) === undefined) {
+      throw new InvalidArgumentError(`"${item}" is neither an address nor a range like 10.0.0.0/8`)
+    }
+    return item.trim()
+  })
+}
+
+function future(text: string): Date {
+  const time = new Date(text)
+  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('write it like 2027-01-31T00:00:00Z')
+  if (time <= new Date()) throw new InvalidArgumentError('that time is past')
+  return time
+}

@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import { loadConfig } from '../config.ts'
+import { serve } from '../serve.ts'
+import { createLog } from './output.ts'
+
+// What is under way is taken up again after the next start, so draining need not wait for ever.
+const drainLimitMs = 30_000
+
+export function addServeCommand(program: Command): void {
+  program
+    .command('serve')
+    .description(
+      'Run the server until it is stopped. SIGTERM drains and exits 0; a second one exits at once.',
+    )
+    .option('--port <port>', 'port to listen on; 0 takes a free one (PORT, 8787)')
+    .option('--host <host>', 'address to listen on (HOST, 127.0.0.1)')
+    .option('--role <role>', 'all, api (HTTP only) or worker (tasks only)')
+    .action(async (flags: { port?: string; host?: string; role?: string }) => {
+      const config = loadConfig(process.env, flags)
+      const log = createLog(config)
+      const server = await serve(config, log, (error) => {
+        log.fatal({ err: error }, 'the database is gone')
+        process.exit(1)
+      })
+      console.log(`filmgate ready on ${server.url ?? 'the queue, as a worker'}`)
+      let isStopping = false
+      const onSignal = async (signal: string) => {
+        if (isStopping) process.exit(1)
+        isStopping = true
+        log.info({ signal }, 'draining')
+        setTimeout(() => process.exit(0), drainLimitMs).unref()
+        await server.stop()
+        process.exit(0)
+      }
+      process.on('SIGTERM', onSignal)
+      process.on('SIGINT', onSignal)
+    })
+}

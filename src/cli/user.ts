@@ -1,0 +1,105 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { createUser, findUser, findWebhookSecret, type User } from '../accounts/users.ts'
+import type { Db } from '../db.ts'
+import { credit } from '../ledger/ledger.ts'
+import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
+
+export function addUserCommands(program: Command): void {
+  const user = program.command('user').description('Make users and give them credit.')
+  user
+    .command('create')
+    .description('Make a user with an empty live and an empty test balance.')
+    .requiredOption('--email <email>', 'e-mail address; one user each', email)
+    .option('--name <name>', 'name')
+    .option('--concurrency <jobs>', 'most unfinished jobs at once, or "unlimited"', concurrency, 10)
+    .option('--json', 'print one JSON document')
+    .action(async (options: { email: string; name?: string; concurrency: number | null; json?: boolean }) => {
+      await withDatabase(async ({ pool }) => {
+        const created = await createUser(pool, {
+          email: options.email,
+          name: options.name,
+          concurrencyLimit: options.concurrency,
+        })
+        if (created === undefined)
+          throw new CommandFailed(`a user with the e-mail address ${options.email} exists`)
+        print(options, created, describe(created))
+      })
+    })
+  user
+    .command('credit')
+    .description('Add to the balance of a user. 1,000,000 micro-cents are $1.00.')
+    .argument('<user>', 'user id or e-mail address')
+    .argument('<amount_microcents>', 'amount in micro-cents', amount)
+    .option('--test', 'the test balance, not the live one')
+    .option('--note <text>', 'why')
+    .option('--json', 'print one JSON document')
+    .action(
+      async (
+        idOrEmail: string,
+        microCents: bigint,
+        options: { test?: boolean; note?: string; json?: boolean },
+      ) => {
+        await withDatabase(async ({ pool }) => {
+          const { userId } = await requireUser(pool, idOrEmail)
+          await credit(pool, { userId, mode: options.test ? 'test' : 'live' }, microCents, options.note)
+          const { balanceMicroCents, testBalanceMicroCents } = await requireUser(pool, userId)
+          print(options, { userId, balanceMicroCents, testBalanceMicroCents }, [
+            `live  ${dollars(balanceMicroCents)}`,
+            `test  ${dollars(testBalanceMicroCents)}`,
+          ])
+        })
+      },
+    )
+  user
+    .command('show')
+    .description('Show a user with balances and limits.')
+    .argument('<user>', 'user id or e-mail address')
+    .option('--webhook-secret', 'show the secret that signs webhooks')
+    .option('--json', 'print one JSON document')
+    .action(async (idOrEmail: string, options: { webhookSecret?: boolean; json?: boolean }) => {
+      await withDatabase(async ({ pool }) => {
+        const found = await requireUser(pool, idOrEmail)
+        const shown = options.webhookSecret
+          ? { ...found, webhookSecret: await findWebhookSecret(pool, found.userId) }
+          : found
+        print(options, shown, describe(shown))
+      })
+    })
+}
+
+/** The user of this id or e-mail address; fails the command if there is none. */
+export async function requireUser(db: Db, idOrEmail: string): Promise<User> {
+  const user = await findUser(db, idOrEmail)
+  if (user === undefined) throw new CommandFailed(`there is no user ${idOrEmail}`)
+  return user
+}
+
+function describe(user: User & { webhookSecret?: string | undefined }): string[] {
+  return table([
+    ['id', user.userId],
+    ['e-mail', user.email],
+    ['name', user.name ?? ''],
+    ['status', user.status],
+    ['live balance', dollars(user.balanceMicroCents)],
+    ['test balance', dollars(user.testBalanceMicroCents)],
+    ['jobs at once', String(user.concurrencyLimit ?? 'unlimited')],
+    ...(user.webhookSecret === undefined ? [] : [['webhook secret', user.webhookSecret]]),
+  ])
+}
+
+function email(text: string): string {
+  if (!/^[^\s@]+@[^\s@]+$/.test(text)) throw new InvalidArgumentError('write it like someone@example.com')
+  return text
+}
+
+function concurrency(text: string): number | null {
+  if (text === 'unlimited') return null
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('give a whole number from 1 up, or "unlimited"')
+}
+
+// 10^15 micro-cents are a billion dollars, and exact as a JSON number.
+function amount(text: string): bigint {
+  if (/^[1-9]\d{0,14}$/.test(text)) return BigInt(text)
+  throw new InvalidArgumentError('give a whole number of micro-cents from 1 to 999999999999999')
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+export const roles = ['all', 'api', 'worker'] as const
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+export interface Config {
+  host: string
+  port: number
+  role: (typeof roles)[number]
+  dataDir: string
+  /** Unset: the embedded PostgreSQL. */
+  databaseUrl: string | undefined
+  /** Origin of file and upload URLs; unset until the port is known when PORT is 0. */
+  publicUrl: string | undefined
+  allowPrivateNetwork: boolean
+  logLevel: (typeof logLevels)[number]
+}
+
+/** A setting is wrong; the message is one line that names it, what is wrong and what is right. */
+export class ConfigError extends Error {}
+
+/** Options of the command line that stand above the environment. */
+export interface ConfigFlags {
+  port?: string
+  host?: string
+  role?: string
+}
+
+/** Reads the settings (operations.md); throws ConfigError at the first wrong one. An empty value counts as unset. */
+export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = {}): Config {
+  const read = (name: string) => environment[name]?.trim() || undefined
+  return {
+    host: flags.host ?? read('HOST') ?? '127.0.0.1',
+    port: port(flags.port !== undefined ? '--port' : 'PORT', flags.port ?? read('PORT') ?? '8787'),
+    role: oneOf('--role', flags.role ?? 'all', roles),
+    dataDir: resolve(read('FILMGATE_DATA_DIR') ?? 'data'),
+    databaseUrl: databaseUrl(read('DATABASE_URL')),
+    publicUrl: origin('PUBLIC_URL', read('PUBLIC_URL')),
+    allowPrivateNetwork: flag('FILMGATE_ALLOW_PRIVATE_NETWORK', read('FILMGATE_ALLOW_PRIVATE_NETWORK')),
+    logLevel: oneOf('FILMGATE_LOG_LEVEL', read('FILMGATE_LOG_LEVEL') ?? 'info', logLevels),
+  }
+}
+
+function port(name: string, text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value <= 65_535)) throw new ConfigError(`${name} is "${text}": give a port number from 0 to 65535`)
+  return value
+}
+
+function oneOf<T extends string>(name: string, text: string, options: readonly T[]): T {
+  const found = options.find((option) => option === text)
+  if (found === undefined) throw new ConfigError(`${name} is "${text}": give one of ${options.join(', ')}`)
+  return found
+}
+
+function flag(name: string, text: string | undefined): boolean {
+  if (text === undefined || text === '0') return false
+  if (text === '1') return true
+  throw new ConfigError(`${name} is "${text}": give 1 to turn it on, or leave it unset`)
+}
+
+// The value is not shown: it holds a password.
+function databaseUrl(text: string | undefined): string | undefined {
+  if (text === undefined || /^postgres(ql)?:\/\//.test(text)) return text
+  throw new ConfigError(
+    'DATABASE_URL is not a PostgreSQL URL: write it as postgres://user:password@host/database',
+  )
+}
+
+function origin(name: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.origin !== text.replace(/\/$/, '')) {
+    throw new ConfigError(
+      `${name} is "${text}": give an origin without a path, like https://films.example.com`,
+    )
+  }
+  return url.origin
+}
+
+/**
+ * The secret that signs file URLs and quotes, made at the first start and kept in the data folder with mode
+ * 0600. All processes behind one PUBLIC_URL must share it.
+ */
+export function loadSigningSecret(dataDir: string): string {
+  const path = join(dataDir, 'signing-secret')
+  mkdirSync(dataDir, { recursive: true })
+  try {
+    // 'wx' fails when it exists, so that of two starting processes one writes and both read the same
+    writeFileSync(path, `${randomBytes(32).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  const secret = readFileSync(path, 'utf8').trim()
+  if (Buffer.from(secret, 'base64url').length !== 32) {
+    throw new ConfigError(`FILMGATE_DATA_DIR holds a broken ${path}: remove it to have a new one made`)
+  }
+  return secret
+}

@@ -1,0 +1,74 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { ApiError } from '../errors.ts'
+import { newId } from '../ids.ts'
+import { check, compile } from '../json-schema.ts'
+import { cancelJobRoute } from './cancel-job.ts'
+import { answerError } from './errors.ts'
+import { estimateJobRoute } from './estimate-job.ts'
+import { serveFiles } from './files.ts'
+import { getJobRoute } from './get-job.ts'
+import { getUploadRoute } from './get-upload.ts'
+import { serveHealth } from './health.ts'
+import { listJobsRoute } from './list-jobs.ts'
+import { presignUploadRoute } from './presign-upload.ts'
+import { acceptUploads } from './put-upload.ts'
+import { type AnyRoute, register } from './route.ts'
+import type { Services } from './services.ts'
+import { submitJobRoute } from './submit-job.ts'
+
+/** Every keyed operation. */
+export const routes: AnyRoute[] = [
+  submitJobRoute,
+  estimateJobRoute,
+  getJobRoute,
+  listJobsRoute,
+  cancelJobRoute,
+  presignUploadRoute,
+  getUploadRoute,
+]
+
+/** The HTTP server, not yet listening. */
+export function createApp(services: Services, log: FastifyBaseLogger): FastifyInstance {
+  const app = Fastify({
+    loggerInstance: log,
+    // one line per request would cost a tenth of the submit rate; failures are logged by answerError
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: 1_048_576,
+    requestTimeout: 120_000,
+    forceCloseConnections: 'idle',
+    genReqId: (request) =>
+      saneRequestId(request.headers['x-request-id']) ?? newId('req', services.clock.now()),
+  })
+  app.setValidatorCompiler(({ schema, httpPart }) => {
+    const isBody = httpPart === 'body'
+    const validate = compile(schema as object, isBody ? 'json' : 'text')
+    return (data) => {
+      const issues = check(validate, data, '')
+      if (issues[0] === undefined) return { value: data }
+      const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see details.issues)` : ''
+      const where = issues[0].path === '' ? (isBody ? 'The body' : 'The query') : issues[0].path
+      return { error: new ApiError('VALIDATION_ERROR', `${where} ${issues[0].message}${more}.`, { issues }) }
+    }
+  })
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler((request, reply) =>
+    answerError(
+      new ApiError('NOT_FOUND', `There is no ${request.method} ${request.url.split('?')[0]}.`),
+      request,
+      reply,
+    ),
+  )
+  app.decorateRequest('caller')
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+  })
+  for (const declared of routes) register(app, services, declared)
+  serveHealth(app, services)
+  acceptUploads(app, services)
+  serveFiles(app, services)
+  return app
+}
+
+function saneRequestId(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && /^[\w.:-]{8,128}$/.test(header) ? header : undefined
+}

@@ -1,0 +1,63 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { isUnavailable } from '../db.ts'
+import { ApiError } from '../errors.ts'
+
+/** Answers any thrown thing in the documented form; what is not meant for clients is only logged. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const apiError = toApiError(error, request)
+  if (apiError.status >= 500) request.log.error({ err: apiError.cause ?? error }, apiError.code)
+  if (apiError.status === 429 || apiError.status === 503) {
+    reply.header('retry-after', String(apiError.details?.retryAfter ?? 5))
+  }
+  return reply.status(apiError.status).send({
+    success: false,
+    error: {
+      code: apiError.code,
+      message: apiError.message,
+      ...(apiError.details && { details: apiError.details }),
+    },
+    requestId: request.id,
+  })
+}
+
+// What Fastify itself refuses, by its error codes.
+const refusals: Record<string, ConstructorParameters<typeof ApiError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: [
+    'PAYLOAD_TOO_LARGE',
+    'The body is larger than 1 MB. Pass media by URL or through an upload.',
+  ],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['VALIDATION_ERROR', 'The body is not valid JSON.'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['VALIDATION_ERROR', 'The body is empty: send a JSON object.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'VALIDATION_ERROR',
+    'Send the body as JSON, with "Content-Type: application/json".',
+  ],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    'VALIDATION_ERROR',
+    'The body is not as long as its Content-Length says.',
+  ],
+}
+
+function toApiError(error: unknown, request: FastifyRequest): ApiError {
+  if (error instanceof ApiError) return error
+  const { code, statusCode, message } = error as FastifyError
+  const refusal = refusals[code]
+  if (refusal !== undefined) {
+    const [name, text] = refusal
+    return new ApiError(name, text, { issues: [{ path: 'body', message: text }] })
+  }
+  if (isUnavailable(error)) {
+    const text =
+      'The database cannot be reached right now; nothing was charged. Send the same request again shortly.'
+    return new ApiError('PUBSUB_PUBLISH_FAILED', text, { retryAfter: 5 }, error)
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new ApiError('VALIDATION_ERROR', message)
+  }
+  return new ApiError(
+    'INTERNAL_ERROR',
+    `Something went wrong on our side. Report the requestId ${request.id}.`,
+    undefined,
+    error,
+  )
+}

@@ -1,0 +1,82 @@
+import { Type } from 'typebox'
+import { estimateJob } from '../jobs/estimate.ts'
+import { route } from './route.ts'
+import { microCents, moment, orNull } from './schemas.ts'
+import { oneName } from './submit-job.ts'
+
+const body = Type.Object(
+  {
+    model: Type.Optional(Type.String()),
+    modelSlug: Type.Optional(Type.String({ description: 'Another name for model.' })),
+    version: Type.Optional(Type.String()),
+    modelVersion: Type.Optional(Type.String({ description: 'Another name for version.' })),
+    input: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: 'The input; only priced fields are needed.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const answer = Type.Object({
+  baseCostMicroCents: microCents,
+  estimatedCostMicroCents: microCents,
+  breakdown: Type.Array(
+    Type.Object({
+      component: Type.String(),
+      costMicroCents: Type.Integer({
+        description: 'What this component adds; all of them sum to the base cost.',
+      }),
+      value: Type.Optional(Type.String()),
+      multiplier: Type.Optional(Type.String()),
+    }),
+  ),
+  hasDiscount: Type.Boolean(),
+  discounted: orNull(Type.Object({ type: Type.String(), savedMicroCents: microCents })),
+  quoteId: Type.Optional(
+    Type.String({ description: 'Only for a complete, valid input. Good for 15 minutes.' }),
+  ),
+  quoteExpiresAt: Type.Optional(moment),
+})
+
+export const estimateJobRoute = route({
+  method: 'POST',
+  path: '/v1/jobs/estimate',
+  name: 'Estimate a job',
+  summary: 'Prices a job without submitting it, by the same rule that charges it.',
+  scope: 'check_status',
+  body,
+  answer,
+  example: {
+    baseCostMicroCents: 350_000,
+    estimatedCostMicroCents: 350_000,
+    breakdown: [
+      { component: 'base_generation', costMicroCents: 70_000 },
+      { component: 'duration', costMicroCents: 280_000, value: '5', multiplier: '5' },
+      { component: 'quality', costMicroCents: 0, value: 'std', multiplier: '1' },
+    ],
+    hasDiscount: false,
+    discounted: null,
+  },
+  errors: [
+    'VALIDATION_ERROR',
+    'INVALID_MODEL_SLUG',
+    'MODEL_NOT_FOUND',
+    'MODEL_VERSION_NOT_FOUND',
+    'INVALID_INPUT',
+  ],
+  async handler({ body, caller }, services) {
+    const { quote, ...estimate } = estimateJob(services, caller, {
+      model: oneName(body.model, body.modelSlug, 'model', 'modelSlug'),
+      version: body.version ?? body.modelVersion,
+      input: body.input,
+    })
+    return {
+      ...estimate,
+      hasDiscount: false,
+      discounted: null,
+      ...(quote && { quoteId: quote.quoteId, quoteExpiresAt: quote.quoteExpiresAt.toISOString() }),
+    }
+  },
+})

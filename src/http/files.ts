@@ -1,0 +1,62 @@
+import { extname } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { ApiError } from '../errors.ts'
+import { uploadTypes } from '../uploads/uploads.ts'
+import type { Services } from './services.ts'
+
+const contentTypes = Object.fromEntries(
+  Object.entries(uploadTypes).map(([contentType, { extension }]) => [`.${extension}`, contentType]),
+)
+
+/** Outputs and uploads, by signed URL, with single ranges so that players can seek. */
+export function serveFiles(app: FastifyInstance, { storage, verifyUrl }: Services): void {
+  app.get<{ Params: { '*': string } }>('/files/*', async (request, reply) => {
+    const key = request.params['*']
+    const verdict = verifyUrl(`/files/${key}`, request.query, 'GET')
+    if (verdict !== 'valid') {
+      throw new ApiError(
+        'UNAUTHORIZED_ACCESS',
+        verdict === 'expired'
+          ? 'This link has expired: get the job again for a new one.'
+          : 'This link is not one that the API answered: use it unchanged.',
+      )
+    }
+    const found = await storage.stat(key)
+    if (found === undefined) throw new ApiError('NOT_FOUND', 'This file is not there, or no longer.')
+    const range = readRange(request.headers.range, found.bytes)
+    reply
+      .header('content-type', contentTypes[extname(key)] ?? 'application/octet-stream')
+      .header('accept-ranges', 'bytes')
+      .header('cache-control', 'private, max-age=3600')
+      .header('x-content-type-options', 'nosniff')
+      .header('content-security-policy', "default-src 'none'; sandbox")
+    if (range === 'unsatisfiable') {
+      return reply.status(416).header('content-range', `bytes */${found.bytes}`).send()
+    }
+    const opened = await storage.open(key, range)
+    if (opened === undefined) throw new ApiError('NOT_FOUND', 'This file is not there, or no longer.')
+    if (range !== undefined) {
+      reply.status(206).header('content-range', `bytes ${range.start}-${range.end}/${found.bytes}`)
+    }
+    reply.header('content-length', opened.bytes)
+    if (request.method === 'HEAD') {
+      opened.stream.destroy()
+      return reply.send()
+    }
+    return reply.send(opened.stream)
+  })
+}
+
+/** One range of a Range header; several, or other units, are ignored as RFC 9110 (14.2) allows. */
+function readRange(
+  header: string | undefined,
+  totalBytes: number,
+): { start: number; end: number } | 'unsatisfiable' | undefined {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '')
+  const [, first = '', last = ''] = match ?? []
+  if (match === null || (first === '' && last === '')) return undefined
+  const start = first === '' ? Math.max(0, totalBytes - Number(last)) : Number(first)
+  const end = first === '' || last === '' ? totalBytes - 1 : Math.min(Number(last), totalBytes - 1)
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
+  return start < totalBytes && start <= end ? { start, end } : 'unsatisfiable'
+}

@@ -1,0 +1,77 @@
+import { Type } from 'typebox'
+import { getJob, progressOf } from '../jobs/read.ts'
+import { toPublicOutput } from '../jobs/settle.ts'
+import { route } from './route.ts'
+import { jobIdParams, jobStatus, metadata, microCents, moment, orNull, progress } from './schemas.ts'
+
+const answer = Type.Object({
+  jobId: Type.String(),
+  status: jobStatus,
+  progress,
+  output: orNull(
+    Type.String({ description: 'The first output; its link is good for 7 days, each get gives a new one.' }),
+  ),
+  outputs: Type.Array(
+    Type.Object({
+      url: Type.String(),
+      type: Type.Enum(['video', 'image', 'audio', 'text']),
+      thumbnail: orNull(Type.String()),
+      posterImage: orNull(Type.String()),
+    }),
+  ),
+  error: orNull(Type.Object({ code: Type.String(), message: Type.String() })),
+  createdAt: moment,
+  completedAt: orNull(moment),
+  model: Type.String(),
+  costMicroCents: microCents,
+  refundedMicroCents: microCents,
+  webhookStatus: orNull(Type.Enum(['pending', 'sent', 'failed'])),
+  metadata: Type.Optional(metadata),
+})
+
+export const getJobRoute = route({
+  method: 'GET',
+  path: '/v1/jobs/:jobId',
+  name: 'Get a job',
+  summary: 'How a job stands, and its files once it has completed.',
+  scope: 'check_status',
+  params: jobIdParams,
+  answer,
+  example: {
+    jobId: 'job_mi8q2k0x1f7d2m9c4p6t8w0z',
+    status: 'processing',
+    progress: 50,
+    output: null,
+    outputs: [],
+    error: null,
+    createdAt: '2026-11-20T12:00:00.000Z',
+    completedAt: null,
+    model: 'kling/kling-omni-o1/image-to-video',
+    costMicroCents: 350_000,
+    refundedMicroCents: 0,
+    webhookStatus: null,
+  },
+  errors: ['JOB_NOT_FOUND', 'UNAUTHORIZED_ACCESS'],
+  async handler({ params, caller }, services) {
+    const job = await getJob(services.pool, caller.accountId, params.jobId)
+    const outputs = job.outputs.map((output) => ({
+      ...toPublicOutput(output, services.fileUrl),
+      type: output.type,
+    }))
+    return {
+      jobId: job.jobId,
+      status: job.status,
+      progress: progressOf[job.status],
+      output: outputs[0]?.url ?? null,
+      outputs,
+      error: job.error,
+      createdAt: job.createdAt.toISOString(),
+      completedAt: job.completedAt?.toISOString() ?? null,
+      model: job.modelSlug,
+      costMicroCents: job.costMicroCents,
+      refundedMicroCents: job.refundedMicroCents,
+      webhookStatus: job.webhookStatus,
+      ...(job.metadata && { metadata: job.metadata }),
+    }
+  },
+})

@@ -1,0 +1,30 @@
+import type { FastifyInstance } from 'fastify'
+import type { Services } from './services.ts'
+
+/** `/health/live` answers while the process does; `/health/ready` asks database, queue and storage. */
+export function serveHealth(app: FastifyInstance, { pool, storage }: Services): void {
+  app.get('/health/live', async () => ({ status: 'ok' }))
+  app.get('/health/ready', async (request, reply) => {
+    const checks = {
+      database: await passes(pool.query('select 1')),
+      queue: await passes(pool.query('select from graphile_worker.jobs limit 1')),
+      storage: await passes(storage.ready()),
+    }
+    const isReady = Object.values(checks).every((check) => check === 'ok')
+    if (!isReady) request.log.error({ checks }, 'not ready')
+    return reply.status(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'unavailable', checks })
+  })
+}
+
+const checkTimeLimitMs = 5_000
+
+async function passes(check: Promise<unknown>): Promise<'ok' | 'failed'> {
+  const limit = Promise.withResolvers<never>()
+  const timer = setTimeout(() => limit.reject(new Error('too slow')), checkTimeLimitMs)
+  return Promise.race([check, limit.promise])
+    .then(
+      () => 'ok' as const,
+      () => 'failed' as const,
+    )
+    .finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,82 @@
+import { Type } from 'typebox'
+import { ApiError } from '../errors.ts'
+import { listJobs, progressOf } from '../jobs/read.ts'
+import { route } from './route.ts'
+import { jobStatus, metadata, microCents, moment, orNull, progress } from './schemas.ts'
+
+// Filters on metadata are written metadata[name]=value.
+const metadataFilter = '^metadata\\[.{1,40}\\]$'
+
+const query = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'Jobs per page.' }),
+    cursor: Type.Optional(Type.String({ description: 'nextCursor of the page before.' })),
+    status: Type.Optional(jobStatus),
+    modelId: Type.Optional(Type.String({ description: 'Only jobs of this model (its slug).' })),
+  },
+  { additionalProperties: false, patternProperties: { [metadataFilter]: Type.String() } },
+)
+
+const answer = Type.Object({
+  jobs: Type.Array(
+    Type.Object({
+      jobId: Type.String(),
+      status: jobStatus,
+      progress,
+      model: Type.String(),
+      costMicroCents: microCents,
+      createdAt: moment,
+      completedAt: orNull(moment),
+      metadata: Type.Optional(metadata),
+    }),
+  ),
+  nextCursor: orNull(Type.String()),
+  hasMore: Type.Boolean(),
+})
+
+export const listJobsRoute = route({
+  method: 'GET',
+  path: '/v1/jobs',
+  name: 'List jobs',
+  summary:
+    "The account's jobs, newest first. Pages neither repeat nor miss a job while others are being added.",
+  scope: 'check_status',
+  query,
+  answer,
+  example: { jobs: [], nextCursor: null, hasMore: false },
+  errors: ['VALIDATION_ERROR'],
+  async handler({ query, caller }, services) {
+    const { jobs, nextCursor } = await listJobs(services.pool, caller.accountId, {
+      limit: query.limit,
+      cursor: query.cursor,
+      status: query.status,
+      modelSlug: query.modelId,
+      metadata: readMetadata(query),
+    })
+    return {
+      jobs: jobs.map((job) => ({
+        jobId: job.jobId,
+        status: job.status,
+        progress: progressOf[job.status],
+        model: job.modelSlug,
+        costMicroCents: job.costMicroCents,
+        createdAt: job.createdAt.toISOString(),
+        completedAt: job.completedAt?.toISOString() ?? null,
+        ...(job.metadata && { metadata: job.metadata }),
+      })),
+      nextCursor,
+      hasMore: nextCursor !== null,
+    }
+  },
+})
+
+function readMetadata(query: Record<string, unknown>): Record<string, string> | undefined {
+  const entries = Object.entries(query).flatMap(([name, value]): [string, string][] => {
+    const key = /^metadata\[(.+)\]$/.exec(name)?.[1]
+    return key === undefined ? [] : [[key, String(value)]]
+  })
+  if (entries.some(([, value]) => value.includes('\0'))) {
+    throw new ApiError('VALIDATION_ERROR', 'metadata must not contain U+0000.')
+  }
+  return entries.length === 0 ? undefined : Object.fromEntries(entries)
+}

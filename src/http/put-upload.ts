@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import { ApiError } from '../errors.ts'
+import { storeUpload, uploadTypes } from '../uploads/uploads.ts'
+import type { Services } from './services.ts'
+
+/** PUT of an upload's bytes to its presigned URL: no key, the signature permits it. */
+export function acceptUploads(app: FastifyInstance, services: Services): void {
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    // the body stays a stream; uploads.ts counts its bytes
+    scope.addContentTypeParser('*', async (_request: unknown, payload: IncomingMessage) => payload)
+    scope.put<{ Params: { id: string } }>(
+      '/v1/uploads/:id',
+      {
+        bodyLimit: Math.max(...Object.values(uploadTypes).map((type) => type.maxBytes)),
+        onRequest: async (request) => {
+          const verdict = services.verifyUrl(`/v1/uploads/${request.params.id}`, request.query, 'PUT')
+          if (verdict === 'valid') return
+          throw new ApiError(
+            'UNAUTHORIZED_ACCESS',
+            verdict === 'expired'
+              ? 'This upload URL has expired: presign a new one.'
+              : 'This upload URL is not one that a presign answered: use it unchanged.',
+          )
+        },
+      },
+      async (request) => {
+        const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
+        const body = (request.body ?? request.raw) as IncomingMessage
+        const { bytes } = await storeUpload(services.pool, services.storage, {
+          id: request.params.id,
+          contentType,
+          body,
+        })
+        return { success: true, data: { id: request.params.id, bytes }, requestId: request.id }
+      },
+    )
+  })
+}

@@ -1,0 +1,32 @@
+import { Type } from 'typebox'
+
+export const jobStatus = Type.Enum(['pending', 'processing', 'completed', 'failed', 'cancelled'], {
+  description: 'pending → processing → completed or failed; a pending job can be cancelled.',
+})
+
+export const progress = Type.Enum([0, 50, 100], {
+  description: '0 while pending and when failed or cancelled, 50 while processing, 100 when completed.',
+})
+
+export const microCents = Type.Integer({
+  description: 'An amount of money: 1,000,000 are US $1.00.',
+  minimum: 0,
+})
+
+export const moment = Type.String({ description: 'ISO 8601, UTC.' })
+
+export const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()])
+
+export const metadata = Type.Record(
+  Type.String({ minLength: 1, maxLength: 40 }),
+  Type.String({ maxLength: 500 }),
+  {
+    description: 'At most 16 short strings of your own, given back by get, list and webhook.',
+    maxProperties: 16,
+  },
+)
+
+export const jobIdParams = Type.Object({
+  jobId: Type.String({ description: 'The id that the submit answered.' }),
+})

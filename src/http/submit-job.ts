@@ -1,0 +1,117 @@
+import { Type } from 'typebox'
+import { ApiError } from '../errors.ts'
+import { acceptJob } from '../jobs/accept.ts'
+import { route } from './route.ts'
+import { metadata, microCents, moment } from './schemas.ts'
+
+const body = Type.Object(
+  {
+    model: Type.Optional(
+      Type.String({
+        description: 'The model: provider/model/capability, or provider/model where it has one capability.',
+      }),
+    ),
+    modelSlug: Type.Optional(Type.String({ description: 'Another name for model.' })),
+    version: Type.Optional(
+      Type.String({ description: 'A version of the model; the newest active one by default.' }),
+    ),
+    modelVersion: Type.Optional(Type.String({ description: 'Another name for version.' })),
+    input: Type.Record(Type.String(), Type.Unknown(), {
+      description: "What the model's input schema asks for.",
+    }),
+    webhookUrl: Type.Optional(
+      Type.String({ description: 'A public https URL that is told when the job has completed or failed.' }),
+    ),
+    metadata: Type.Optional(metadata),
+    maxCostMicroCents: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'Refuse the job, uncharged, if it costs more than this.' }),
+    ),
+    quoteId: Type.Optional(
+      Type.String({ description: 'A quote from an estimate: the job costs exactly what it says.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const answer = Type.Object({
+  jobId: Type.String(),
+  requestId: Type.String(),
+  status: Type.Literal('pending'),
+  estimatedCompletionTime: moment,
+  costMicroCents: microCents,
+})
+
+export const submitJobRoute = route({
+  method: 'POST',
+  path: '/v1/jobs/submit',
+  name: 'Submit a job',
+  summary: 'Checks, prices, charges and queues a job. It is durable once this is answered.',
+  scope: 'submit_job',
+  body,
+  answer,
+  example: {
+    jobId: 'job_mi8q2k0x1f7d2m9c4p6t8w0z',
+    requestId: 'req_mi8q2k0x0a1s5d7f9g3h5j7k',
+    status: 'pending',
+    estimatedCompletionTime: '2026-11-20T12:04:00.000Z',
+    costMicroCents: 350_000,
+  },
+  errors: [
+    'VALIDATION_ERROR',
+    'INVALID_MODEL_SLUG',
+    'MODEL_NOT_FOUND',
+    'MODEL_VERSION_NOT_FOUND',
+    'INVALID_INPUT',
+    'INVALID_WEBHOOK_URL',
+    'INSUFFICIENT_BALANCE',
+    'COST_LIMIT_EXCEEDED',
+    'QUOTE_EXPIRED',
+    'QUOTE_MISMATCH',
+    'IDEMPOTENCY_CONFLICT',
+    'CONCURRENT_JOBS_EXCEEDED',
+    'PAYLOAD_TOO_LARGE',
+    'CONFIG_ERROR',
+    'PUBSUB_PUBLISH_FAILED',
+  ],
+  async handler({ body, caller, requestId, headers }, services, reply) {
+    const { modelSlug, modelVersion, ...rest } = body
+    const request = {
+      ...rest,
+      model: oneName(body.model, modelSlug, 'model', 'modelSlug'),
+      version: body.version ?? modelVersion,
+    }
+    const idempotencyKey = readIdempotencyKey(headers['idempotency-key'])
+    const accepted = await acceptJob(services, caller, request, { requestId, idempotencyKey })
+    if (accepted.replayed) reply.header('idempotent-replayed', 'true')
+    return {
+      jobId: accepted.jobId,
+      requestId: accepted.requestId,
+      status: 'pending' as const,
+      estimatedCompletionTime: accepted.estimatedCompletionAt.toISOString(),
+      costMicroCents: Number(accepted.costMicroCents),
+    }
+  },
+})
+
+/** The value of a field that goes by two names. */
+export function oneName(
+  value: string | undefined,
+  alias: string | undefined,
+  name: string,
+  aliasName: string,
+): string {
+  const found = value ?? alias
+  if (found !== undefined) return found
+  throw new ApiError('VALIDATION_ERROR', `${name} is required.`, {
+    issues: [{ path: name, message: `is required (${aliasName} is taken as well)` }],
+  })
+}
+
+function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined
+  if (typeof header === 'string' && /^[\x21-\x7e]{1,255}$/.test(header)) return header
+  const message = 'must be 1 to 255 visible ASCII characters, sent once'
+  throw new ApiError('VALIDATION_ERROR', `Idempotency-Key ${message}.`, {
+    issues: [{ path: 'Idempotency-Key', message }],
+  })
+}

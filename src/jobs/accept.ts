@@ -1,0 +1,150 @@
+import type { Caller } from '../accounts/authenticate.ts'
+import type { Catalogue, Model } from '../catalogue/load.ts'
+import type { Clock } from '../clock.ts'
+import { ApiError } from '../errors.ts'
+import { newId } from '../ids.ts'
+import type { Mode } from '../ledger/ledger.ts'
+import type { Outbound } from '../outbound.ts'
+import { hashJson, issueQuote, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
+import type { Json, Provider } from '../providers/provider.ts'
+import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
+import type { Accepted, Submit } from './submit.ts'
+
+export interface AcceptContext {
+  catalogue: Catalogue
+  clock: Clock
+  outbound: Outbound
+  submit: Submit
+  quoteSecret: string
+  /** The provider that would render a model's job in this mode; undefined if none is set up. */
+  chooseProvider(mode: Mode, model: Model): Provider | undefined
+}
+
+export interface SubmitRequest {
+  model: string
+  version?: string | undefined
+  input: Record<string, unknown>
+  webhookUrl?: string | undefined
+  metadata?: Record<string, string> | undefined
+  maxCostMicroCents?: number | undefined
+  quoteId?: string | undefined
+}
+
+/**
+ * Takes a job: checks and prices it, then writes it durably. Throws an ApiError, with nothing charged or
+ * queued, wherever the request can't be taken as it is.
+ */
+export async function acceptJob(
+  context: AcceptContext,
+  caller: Caller,
+  request: SubmitRequest,
+  options: { requestId: string; idempotencyKey: string | undefined },
+): Promise<Accepted> {
+  const { catalogue, clock } = context
+  const model = findModel(catalogue, request.model)
+  const version = findVersion(model, request.version)
+  const input = completeInput(model, request.input)
+  const now = clock.now()
+  const costMicroCents = agreedPrice(context, caller, request, { model, version, input }, now)
+  const provider = context.chooseProvider(caller.mode, model)
+  if (provider === undefined) {
+    throw new ApiError(
+      'CONFIG_ERROR',
+      `No upstream is set up for ${model.slug} on this server; nothing was charged. Test keys (pb_test_…) are rendered by the sandbox.`,
+    )
+  }
+  if (request.webhookUrl !== undefined) await checkWebhookUrl(context.outbound, request.webhookUrl)
+  const usualMs =
+    provider.expectedMs?.({ model, input: input as Record<string, Json> }) ?? model.processingSeconds * 1000
+  return context.submit({
+    jobId: newId('job', now),
+    accountId: caller.accountId,
+    apiKeyId: caller.keyId,
+    requestId: options.requestId,
+    modelSlug: model.slug,
+    modelVersion: version,
+    provider: provider.name,
+    input,
+    metadata: request.metadata,
+    webhookUrl: request.webhookUrl,
+    costMicroCents,
+    createdAt: now,
+    estimatedCompletionAt: new Date(now.getTime() + usualMs),
+    idempotency:
+      options.idempotencyKey === undefined
+        ? undefined
+        : { key: options.idempotencyKey, requestHash: hashJson(request) },
+  })
+}
+
+interface Subject {
+  model: Model
+  version: string
+  input: Record<string, unknown>
+}
+
+function agreedPrice(
+  { quoteSecret }: AcceptContext,
+  caller: Caller,
+  request: SubmitRequest,
+  subject: Subject,
+  now: Date,
+): bigint {
+  const costMicroCents =
+    request.quoteId === undefined
+      ? priceInput(subject.model, subject.input).costMicroCents
+      : quotedPrice(request.quoteId, caller, subject, now, quoteSecret)
+  const { maxCostMicroCents } = request
+  if (maxCostMicroCents !== undefined && costMicroCents > BigInt(maxCostMicroCents)) {
+    throw new ApiError(
+      'COST_LIMIT_EXCEEDED',
+      `The job costs ${costMicroCents} micro-cents, more than maxCostMicroCents (${maxCostMicroCents}). Nothing was charged.`,
+      { costMicroCents: Number(costMicroCents), maxCostMicroCents },
+    )
+  }
+  return costMicroCents
+}
+
+function quotedPrice(quoteId: string, caller: Caller, subject: Subject, now: Date, secret: string): bigint {
+  const redeemed = redeemQuote(quoteId, quoteSubject(caller, subject), now, secret)
+  if (redeemed === 'expired')
+    throw new ApiError('QUOTE_EXPIRED', 'The quote has expired: ask for a new estimate.')
+  if (redeemed === 'mismatch') {
+    throw new ApiError('QUOTE_MISMATCH', 'The quote was not made for this account, model and input.')
+  }
+  return redeemed.costMicroCents
+}
+
+function quoteSubject(caller: Caller, { model, version, input }: Subject) {
+  return {
+    accountId: caller.accountId,
+    modelSlug: model.slug,
+    modelVersion: version,
+    inputHash: hashJson(input),
+  }
+}
+
+/** A quote for a complete input: a submit of the same within 15 minutes is charged exactly this. */
+export function quote(
+  { quoteSecret }: Pick<AcceptContext, 'quoteSecret'>,
+  caller: Caller,
+  subject: Subject,
+  costMicroCents: bigint,
+  now: Date,
+): { quoteId: string; quoteExpiresAt: Date } {
+  const expiresAt = new Date(now.getTime() + quoteLifeMs)
+  const quoteId = issueQuote({ ...quoteSubject(caller, subject), costMicroCents, expiresAt }, quoteSecret)
+  return { quoteId, quoteExpiresAt: expiresAt }
+}
+
+async function checkWebhookUrl(outbound: Outbound, webhookUrl: string): Promise<void> {
+  const checked = outbound.check(webhookUrl, ['https:'])
+  if (!checked.ok) throw new ApiError('INVALID_WEBHOOK_URL', `webhookUrl: ${checked.message}`)
+  const resolved = await outbound.resolve(checked.url.hostname)
+  if (resolved.outcome === 'refused') {
+    throw new ApiError('INVALID_WEBHOOK_URL', 'webhookUrl: The URL must point to a public address.')
+  }
+  if (resolved.outcome === 'unresolved') {
+    throw new ApiError('INVALID_WEBHOOK_URL', 'webhookUrl: The host name does not resolve.')
+  }
+}

@@ -1,0 +1,26 @@
+import type pg from 'pg'
+import type { Logger } from 'pino'
+import type { Catalogue } from '../catalogue/load.ts'
+import type { Clock } from '../clock.ts'
+import type { Media } from '../media/media.ts'
+import type { Outbound } from '../outbound.ts'
+import type { Provider } from '../providers/provider.ts'
+import type { Storage } from '../storage/local.ts'
+import type { FileUrl } from './settle.ts'
+
+/** What the job's verbs work with; put together once in main.ts. */
+export interface JobContext {
+  pool: pg.Pool
+  clock: Clock
+  log: Logger
+  catalogue: Catalogue
+  provider(name: string): Provider | undefined
+  storage: Storage
+  media: Media
+  outbound: Outbound
+  fileUrl: FileUrl
+  /** The storage key of a file of our own that the URL permitted reading at `at`; undefined for foreign URLs. */
+  ownFile(url: string, at: Date): { key: string } | 'refused' | undefined
+  /** For files that live as long as one task. */
+  temporaryDirectory: string
+}

@@ -1,0 +1,134 @@
+import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import leven from 'leven'
+import type { Json } from './providers/provider.ts'
+
+/** One thing wrong in a request or file: where, and what to do about it. */
+export interface Issue {
+  path: string
+  message: string
+}
+
+/** The message of an issue whose field is not there. */
+export const missing = 'is required'
+
+export type JsonSchema = { [keyword: string]: unknown }
+
+const options: Options = {
+  allErrors: true,
+  useDefaults: true,
+  strict: true,
+  strictRequired: false,
+  allowUnionTypes: true,
+  verbose: true,
+}
+const strictAjv = new Ajv2020(options)
+// For query strings and paths, where everything is text.
+const textAjv = new Ajv2020({ ...options, coerceTypes: 'array' })
+for (const ajv of [strictAjv, textAjv]) {
+  addFormats.default(ajv)
+  ajv.addFormat('uri', isHttpUrl)
+  // Which kind of file a URL field takes; the gateway fetches it (jobs/inputs.ts).
+  ajv.addKeyword({ keyword: 'media', schemaType: 'string' })
+  // {array, item, field}: where every entry of `array` has `item`, they sum to the number in `field` (catalogue/load.ts).
+  ajv.addKeyword({ keyword: 'sumEqualsField', schemaType: 'object' })
+  ajv.addKeyword({ keyword: 'example' })
+}
+
+function isHttpUrl(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && text.length <= 4096
+}
+
+/** Compiles a JSON Schema (draft 2020-12); throws on a keyword it does not know. */
+export function compile(schema: object, source: 'json' | 'text' = 'json'): ValidateFunction {
+  return (source === 'json' ? strictAjv : textAjv).compile(schema)
+}
+
+/**
+ * Checks `value` (and fills in defaults in place). Answers every problem at once; `root` is what the paths
+ * start with.
+ */
+export function check(validate: ValidateFunction, value: unknown, root: string): Issue[] {
+  if (validate(value)) return []
+  return toIssues(validate.errors ?? [], root)
+}
+
+/** Makes Ajv's errors readable: each names the field as a client writes it, and the remedy. */
+function toIssues(errors: ErrorObject[], root: string): Issue[] {
+  const issues = errors
+    // the parent of a failed part repeats it
+    .filter((error) => error.keyword !== 'if' && error.keyword !== 'anyOf' && error.keyword !== 'oneOf')
+    .map((error) => toIssue(error, root))
+  return issues.filter((issue, index) => issues.findIndex((other) => other.path === issue.path) === index)
+}
+
+function toIssue(error: ErrorObject, root: string): Issue {
+  const steps = error.instancePath.split('/').slice(1)
+  const path = join(
+    root,
+    steps.map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~')),
+  )
+  const { keyword, params } = error
+  if (keyword === 'required') {
+    return { path: join(path, [params.missingProperty]), message: missing }
+  }
+  if (keyword === 'additionalProperties') {
+    const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {})
+    return {
+      path: join(path, [params.additionalProperty]),
+      message: unknownField(params.additionalProperty, known),
+    }
+  }
+  return { path, message: messageOf(error) }
+}
+
+function messageOf({ keyword, params, message, data, parentSchema }: ErrorObject): string {
+  const options = parentSchema?.enum as Json[] | undefined
+  if (options !== undefined)
+    return `must be one of ${options.map((value) => JSON.stringify(value)).join(', ')}`
+  switch (keyword) {
+    case 'type':
+      return `must be ${[params.type].flat().join(' or ')}, not ${typeOf(data)}`
+    case 'maxLength':
+      return `must be at most ${params.limit} characters long, is ${[...String(data)].length}`
+    case 'minLength':
+      return params.limit === 1 ? 'must not be empty' : `must be at least ${params.limit} characters long`
+    case 'format':
+      return params.format === 'uri' ? 'must be an http or https URL' : `must be a valid ${params.format}`
+    default:
+      return message ?? 'is not valid'
+  }
+}
+
+function typeOf(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
+}
+
+function join(root: string, steps: string[]): string {
+  return steps.reduce(
+    (path, step) => (/^\d+$/.test(step) ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`),
+    root,
+  )
+}
+
+/** The text for a field that is not known: with the nearest name that is. */
+export function unknownField(name: string, known: string[]): string {
+  const guess = nearest(name, known)
+  return guess === undefined
+    ? `is not a known field; known are ${known.join(', ')}`
+    : `is not a known field; did you mean "${guess}"?`
+}
+
+/** The name that differs least, if it is near enough to be what was meant. */
+export function nearest(name: string, known: string[]): string | undefined {
+  const ranked = known
+    .map((candidate) => ({
+      candidate,
+      distance: leven(name.slice(0, 200).toLowerCase(), candidate.toLowerCase()),
+    }))
+    .sort((a, b) => a.distance - b.distance)
+  const best = ranked[0]
+  return best && best.distance <= Math.max(2, best.candidate.length / 3) ? best.candidate : undefined
+}

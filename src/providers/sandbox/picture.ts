@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises'
+import { type Image, loadImage } from '@napi-rs/canvas'
+import { imageSize } from 'image-size'
+
+/** A 50-megapixel picture takes 200 MB once decoded; larger ones are refused before anything is decoded. */
+const pixelLimit = 50_000_000
+
+export type PictureReading = { picture: Image } | { problem: string }
+
+/**
+ * Decodes a customer's picture. The size is read from the header first, so that a small file that claims
+ * enormous dimensions costs nothing. Canvas turns the picture by its EXIF orientation itself (all eight tested).
+ */
+export async function readPicture(path: string): Promise<PictureReading> {
+  const bytes = await readFile(path)
+  const size = headerSize(bytes)
+  if (size === null || size.width < 1 || size.height < 1) {
+    return { problem: 'The picture is not of a kind that can be decoded; send it as JPEG, PNG, WebP or GIF.' }
+  }
+  if (size.width * size.height > pixelLimit) {
+    return {
+      problem: `The picture has more than ${pixelLimit / 1_000_000} million pixels; send a smaller one.`,
+    }
+  }
+  try {
+    const picture = await loadImage(bytes)
+    if (picture.width > 0 && picture.height > 0) {
+      return { picture }
+    }
+  } catch {
+    // The decoder's own words say less than the sentence below.
+  }
+  return { problem: 'The picture is damaged or cut short; send a file that opens in a browser.' }
+}
+
+function headerSize(bytes: Uint8Array): { width: number; height: number } | null {
+  try {
+    return imageSize(bytes)
+  } catch {
+    return null
+  }
+}

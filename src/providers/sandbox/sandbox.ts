@@ -1,0 +1,273 @@
+import { randomUUID } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { Piscina } from 'piscina'
+import { type Clock, systemClock } from '../../clock.ts'
+import type { Json, PollOutcome, Provider, ProviderRequest, SubmitOutcome } from '../provider.ts'
+import {
+  copyDurably,
+  exists,
+  type Failure,
+  type Heartbeat,
+  jobFolder,
+  makeFolder,
+  readJson,
+  removeFolder,
+  replaceFile,
+  type SandboxJob,
+  sweepFolders,
+  writeDurably,
+} from './folder.ts'
+import { readMagic } from './magic.ts'
+import type { RenderResult, RenderTask } from './render.ts'
+import { promptsOf, readRenderRequest, secondsOf } from './request.ts'
+
+export interface SandboxOptions {
+  /** The sandbox's own disk: one folder per job. */
+  directory: string
+  /** Films rendered at once. */
+  threads?: number
+  clock?: Clock
+}
+
+export type Sandbox = Provider & {
+  /** Stops at the next frame. Half-made films are taken up by the next process that is asked for them. */
+  close(): Promise<void>
+}
+
+const heartbeatEveryMs = 2_000
+/** A heartbeat older than this means that the rendering process has died. */
+const heartbeatStaleMs = 10_000
+/** What a second of 720p film takes to draw and encode on one core, with something to spare. */
+const expectedMsPerSecond = 700
+/** A film that took this many processes down with it is given up. */
+const attemptLimit = 5
+
+interface Render {
+  stop: Int32Array
+  attempt: number
+  done: Promise<void>
+}
+
+/** The built-in renderer, behaving like a small vendor with a disk of its own. Its threads start at the first job. */
+export function createSandbox({ directory, threads, clock = systemClock }: SandboxOptions): Sandbox {
+  const processId = randomUUID()
+  const renders = new Map<string, Render>()
+  const pool = new Piscina<RenderTask, RenderResult>({
+    filename: new URL('./render.ts', import.meta.url).href,
+    minThreads: 0,
+    maxThreads: threads ?? Math.min(4, Math.max(1, availableParallelism() - 1)),
+    idleTimeout: 60_000,
+    // The encoders answer through the thread's event loop, which must not be put to sleep.
+    atomics: 'disabled',
+    // Requests come first: the kernel gives a renderer what the server leaves over.
+    niceIncrement: 10,
+  })
+  let closing = false
+  const beat = setInterval(() => {
+    for (const [jobId, render] of renders) {
+      // A beat that can't be written shows as silence, which is what it then is.
+      writeHeartbeat(jobId, render.attempt).catch(() => {})
+    }
+  }, heartbeatEveryMs).unref()
+  sweepFolders(directory, clock.now()).catch(() => {})
+
+  function writeHeartbeat(jobId: string, attempt: number): Promise<void> {
+    const heartbeat: Heartbeat = { process: processId, at: clock.now().toISOString(), attempt }
+    return replaceFile(jobFolder(directory, jobId).heartbeat, heartbeat)
+  }
+
+  async function start(job: SandboxJob, attempt: number): Promise<void> {
+    if (closing || renders.has(job.jobId)) {
+      return
+    }
+    const stop = new Int32Array(new SharedArrayBuffer(4))
+    const { promise, resolve } = Promise.withResolvers<void>()
+    renders.set(job.jobId, { stop, attempt, done: promise })
+    try {
+      await writeHeartbeat(job.jobId, attempt)
+    } catch (error) {
+      renders.delete(job.jobId)
+      resolve()
+      throw error
+    }
+    finishRender(job, stop).finally(() => {
+      renders.delete(job.jobId)
+      resolve()
+    })
+  }
+
+  /** Never rejects: whatever happens to a render is found on the disk, or is taken up again by a later poll. */
+  async function finishRender(job: SandboxJob, stop: Int32Array): Promise<void> {
+    const folder = jobFolder(directory, job.jobId)
+    try {
+      const result = await runRender({
+        directory,
+        jobId: job.jobId,
+        process: processId,
+        request: job.request,
+        stop,
+      })
+      if (result.outcome === 'failed') {
+        await writeDurably(folder.path, folder.failure, result.failure)
+      } else if (result.outcome === 'stopped') {
+        await replaceFile(folder.heartbeat, { process: processId, at: new Date(0).toISOString(), attempt: 0 })
+      }
+    } catch {
+      // The folder was deleted under the render, or the disk is full: the next poll decides what that means.
+    }
+  }
+
+  async function runRender(task: RenderTask): Promise<RenderResult> {
+    try {
+      return await pool.run(task)
+    } catch (error) {
+      if (closing) {
+        return { outcome: 'stopped' }
+      }
+      const message = 'The sandbox could not render this job.'
+      return { outcome: 'failed', failure: { code: 'GENERATION_FAILED', message, cause: String(error) } }
+    }
+  }
+
+  async function submit(request: ProviderRequest): Promise<SubmitOutcome> {
+    const folder = jobFolder(directory, request.jobId)
+    const known = await readJson<SandboxJob>(folder.request)
+    if (known !== null) {
+      return { outcome: 'accepted', operation: known as unknown as Json }
+    }
+    const magicReading = readMagic(promptsOf(request.input))
+    if ('problem' in magicReading) {
+      return { outcome: 'refused', code: 'GENERATION_FAILED', message: magicReading.problem }
+    }
+    const reading = readRenderRequest(request)
+    if ('problem' in reading) {
+      const message = `The sandbox cannot render this input: ${reading.problem}`
+      return { outcome: 'refused', code: 'GENERATION_FAILED', message }
+    }
+    const job: SandboxJob = {
+      jobId: request.jobId,
+      submittedAt: clock.now().toISOString(),
+      magic: magicReading.magic,
+      request: reading.request,
+    }
+    await makeFolder(folder.path)
+    if (reading.picture !== null) {
+      await copyDurably(reading.picture.path, folder.picture)
+    }
+    // Last, and with it the job exists: a crash before this line leaves nothing that a poll would take for one.
+    await writeDurably(folder.path, folder.request, job)
+    if (isRendered(job)) {
+      await start(job, 1)
+    }
+    return { outcome: 'accepted', operation: job as unknown as Json }
+  }
+
+  async function poll(operation: Json): Promise<PollOutcome> {
+    const job = operation as unknown as SandboxJob
+    if (job.magic.lostSeconds !== null) {
+      throw Object.assign(new Error('connection reset, as the prompt asked for'), { code: 'ECONNRESET' })
+    }
+    const folder = jobFolder(directory, job.jobId)
+    const outcome = await outcomeOnDisk(job)
+    const elapsedMs = clock.now().getTime() - new Date(job.submittedAt).getTime()
+    if (elapsedMs < job.magic.processingSeconds * 1000) {
+      return { status: 'running' }
+    }
+    if (job.magic.fail !== null) {
+      const message = `The prompt asked for this failure with [sandbox:fail ${job.magic.fail}].`
+      return { status: 'failed', code: job.magic.fail, message }
+    }
+    if (outcome.status === 'succeeded' && job.magic.missingOutput) {
+      const file = join(folder.path, 'missing.mp4')
+      return { status: 'succeeded', outputs: [{ type: 'video', source: { file } }] }
+    }
+    return outcome
+  }
+
+  /** Reads how far a job is, and starts it where nobody is rendering it. */
+  async function outcomeOnDisk(job: SandboxJob): Promise<PollOutcome> {
+    const folder = jobFolder(directory, job.jobId)
+    if (await exists(folder.output)) {
+      return { status: 'succeeded', outputs: [{ type: 'video', source: { file: folder.output } }] }
+    }
+    const failure = await readJson<Failure>(folder.failure)
+    if (failure !== null) {
+      return { status: 'failed', code: failure.code, message: failure.message }
+    }
+    if (renders.has(job.jobId) || !isRendered(job)) {
+      return { status: 'running' }
+    }
+    const heartbeat = await readJson<Heartbeat>(folder.heartbeat)
+    if (heartbeat !== null && clock.now().getTime() - new Date(heartbeat.at).getTime() < heartbeatStaleMs) {
+      return { status: 'running' }
+    }
+    const attempt = (heartbeat?.attempt ?? 0) + 1
+    if (attempt > attemptLimit) {
+      const message = `The sandbox gave this job up after ${attemptLimit} attempts that did not end.`
+      return { status: 'failed', code: 'GENERATION_FAILED', message }
+    }
+    if (!(await exists(folder.request))) {
+      if (job.request.hasPicture) {
+        const message = 'The sandbox no longer has the files of this job; submit it again.'
+        return { status: 'failed', code: 'GENERATION_FAILED', message }
+      }
+      await makeFolder(folder.path)
+      await writeDurably(folder.path, folder.request, job)
+    }
+    await start(job, attempt)
+    return { status: 'running' }
+  }
+
+  return {
+    name: 'sandbox',
+    admit({ input }, waitedMs) {
+      const reading = readMagic(promptsOf(input))
+      const pendingMs = 'magic' in reading ? reading.magic.pendingSeconds * 1000 : 0
+      return Math.max(0, pendingMs - waitedMs)
+    },
+    submitIsIdempotent: true,
+    expectedMs({ input }) {
+      const reading = readMagic(promptsOf(input))
+      const magicSeconds = 'magic' in reading ? reading.magic.processingSeconds : 0
+      return Math.max(1_000 + expectedMsPerSecond * secondsOf(input), magicSeconds * 1000)
+    },
+    timeLimitMs({ input }) {
+      const reading = readMagic(promptsOf(input))
+      const magic = 'magic' in reading ? reading.magic : null
+      if (magic !== null && magic.lostSeconds !== null) {
+        return magic.lostSeconds * 1000
+      }
+      return 120_000 + 20_000 * secondsOf(input) + (magic?.processingSeconds ?? 0) * 1000
+    },
+    pollDelayMs(elapsedMs) {
+      return elapsedMs < 5_000 ? 250 : 500
+    },
+    submit,
+    poll,
+    async forget(operation) {
+      const { jobId } = operation as unknown as SandboxJob
+      const render = renders.get(jobId)
+      if (render !== undefined) {
+        Atomics.store(render.stop, 0, 1)
+        await render.done
+      }
+      await removeFolder(jobFolder(directory, jobId).path)
+    },
+    async close() {
+      closing = true
+      clearInterval(beat)
+      const ending = [...renders.values()]
+      for (const render of ending) {
+        Atomics.store(render.stop, 0, 1)
+      }
+      await Promise.all(ending.map((render) => render.done))
+      await pool.destroy()
+    },
+  }
+}
+
+/** Jobs whose end the prompt has already decided are not worth a render. */
+function isRendered({ magic }: SandboxJob): boolean {
+  return magic.fail === null && magic.lostSeconds === null
+}

@@ -1,0 +1,126 @@
+import { mkdir } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { createAuthenticate } from './accounts/authenticate.ts'
+import { loadCatalogue } from './catalogue/load.ts'
+import { systemClock } from './clock.ts'
+import { type Config, loadSigningSecret } from './config.ts'
+import { openDatabase } from './database.ts'
+import { createApp } from './http/app.ts'
+import { createSubmit } from './jobs/submit.ts'
+import { startWorker } from './jobs/worker.ts'
+import { createLinks } from './links.ts'
+import { createMedia } from './media/media.ts'
+import { migrate } from './migrate.ts'
+import { createOutbound } from './outbound.ts'
+import { createSandbox } from './providers/sandbox/sandbox.ts'
+import { freeTasksOfDead } from './queue/heartbeat.ts'
+import { createLocalStorage } from './storage/local.ts'
+
+export interface Server {
+  /** Where it listens; undefined for a mere worker. */
+  url: string | undefined
+  /** Finishes what is under way and lets everything go. */
+  stop(): Promise<void>
+}
+
+/**
+ * The wiring of one process: database, storage, providers, then HTTP and worker as the role says. `onLost`
+ * hears when the embedded database is gone for good: the process should end.
+ */
+export async function serve(config: Config, log: Logger, onLost: (error: Error) => void): Promise<Server> {
+  const undo: (() => Promise<unknown>)[] = []
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) {
+      await step().catch((error) => log.error({ err: error }, 'stopping failed'))
+    }
+  }
+  try {
+    const url = await start(config, log, onLost, undo)
+    return { url, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function start(
+  config: Config,
+  log: Logger,
+  onLost: (error: Error) => void,
+  undo: (() => Promise<unknown>)[],
+): Promise<string | undefined> {
+  if (config.allowPrivateNetwork) {
+    log.warn(
+      'FILMGATE_ALLOW_PRIVATE_NETWORK=1: webhooks and input media may reach private addresses; never in production',
+    )
+  }
+  const catalogue = loadCatalogue()
+  const temporaryDirectory = join(config.dataDir, 'tmp')
+  await mkdir(temporaryDirectory, { recursive: true })
+
+  const database = await openDatabase(config, 'server', log, onLost)
+  undo.push(database.close)
+  const { pool } = database
+  await migrate(pool, log)
+  // no other server can be on the embedded database: what is locked was locked by one that died
+  if (database.isEmbedded) await freeTasksOfDead(pool, 0)
+
+  const clock = systemClock
+  const signingSecret = loadSigningSecret(config.dataDir)
+  const storage = await createLocalStorage({ directory: join(config.dataDir, 'files') })
+  const outbound = createOutbound({ allowPrivate: config.allowPrivateNetwork })
+  undo.push(outbound.close)
+  const media = createMedia()
+  undo.push(media.close)
+  const sandbox = createSandbox({ directory: join(config.dataDir, 'sandbox') })
+  undo.push(sandbox.close)
+  const links = createLinks({ publicUrl: config.publicUrl, secret: signingSecret, clock })
+
+  let url: string | undefined
+  if (config.role !== 'worker') {
+    const app = createApp(
+      {
+        pool,
+        clock,
+        catalogue,
+        outbound,
+        storage,
+        authenticate: createAuthenticate(pool, clock.now),
+        submit: createSubmit(pool),
+        quoteSecret: signingSecret,
+        // live keys never reach the sandbox; upstreams come with their own settings
+        chooseProvider: (mode) => (mode === 'test' ? sandbox : undefined),
+        ...links,
+      },
+      log,
+    )
+    undo.push(() => app.close())
+    url = await listen(app, config)
+    links.setOrigin(url)
+  }
+  if (config.role !== 'api') {
+    const worker = await startWorker({
+      pool,
+      clock,
+      log,
+      catalogue,
+      provider: (name) => (name === sandbox.name ? sandbox : undefined),
+      storage,
+      media,
+      outbound,
+      temporaryDirectory,
+      ...links,
+    })
+    undo.push(worker.stop)
+  }
+  return url
+}
+
+async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {
+  await app.listen({ host, port })
+  const address = app.server.address() as AddressInfo
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+}

@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { Db } from '../db.ts'
+import { ApiError } from '../errors.ts'
+import { sniff } from '../media/image.ts'
+import { type Storage, StorageError } from '../storage/local.ts'
+
+const mebibyte = 1_048_576
+
+/** Types that may be uploaded, with the most bytes of each and the file extension (contract: "Uploads"). */
+export const uploadTypes: Record<string, { maxBytes: number; extension: string }> = {
+  'image/jpeg': { maxBytes: 10 * mebibyte, extension: 'jpg' },
+  'image/png': { maxBytes: 10 * mebibyte, extension: 'png' },
+  'image/webp': { maxBytes: 10 * mebibyte, extension: 'webp' },
+  'image/gif': { maxBytes: 10 * mebibyte, extension: 'gif' },
+  'video/mp4': { maxBytes: 100 * mebibyte, extension: 'mp4' },
+  'video/webm': { maxBytes: 100 * mebibyte, extension: 'webm' },
+  'audio/mpeg': { maxBytes: 50 * mebibyte, extension: 'mp3' },
+  'audio/wav': { maxBytes: 50 * mebibyte, extension: 'wav' },
+}
+
+const putLifeMs = 15 * 60_000
+const fileLifeMs = 60 * 60_000
+
+export interface Upload {
+  id: string
+  filename: string
+  contentType: string
+  key: string
+  createdAt: Date
+  putExpiresAt: Date
+  expiresAt: Date
+}
+
+interface UploadRow {
+  id: string
+  user_id: string
+  filename: string
+  content_type: string
+  status: 'pending' | 'stored' | 'deleted'
+  created_at: Date
+  put_expires_at: Date
+  expires_at: Date
+}
+
+const columns = 'id, user_id, filename, content_type, status, created_at, put_expires_at, expires_at'
+
+function toUpload(row: UploadRow): Upload {
+  return {
+    id: row.id,
+    filename: row.filename,
+    contentType: row.content_type,
+    key: `uploads/${row.id}.${uploadTypes[row.content_type]?.extension}`,
+    createdAt: row.created_at,
+    putExpiresAt: row.put_expires_at,
+    expiresAt: row.expires_at,
+  }
+}
+
+/** Makes room for one file; throws INVALID_CONTENT_TYPE for a type that is not taken. */
+export async function createUpload(
+  db: Db,
+  file: { userId: string; filename: string; contentType: string },
+  now: Date,
+): Promise<Upload> {
+  if (!Object.hasOwn(uploadTypes, file.contentType)) {
+    const known = Object.keys(uploadTypes).join(', ')
+    throw new ApiError('INVALID_CONTENT_TYPE', `contentType "${file.contentType}" is not one of ${known}.`)
+  }
+  const { rows } = await db.query<UploadRow>(
+    `insert into uploads (id, user_id, filename, content_type, created_at, put_expires_at, expires_at)
+     values ($1, $2, $3, $4, $5, $6, $7) returning ${columns}`,
+    [
+      randomUUID(),
+      file.userId,
+      file.filename,
+      file.contentType,
+      now,
+      new Date(now.getTime() + putLifeMs),
+      new Date(now.getTime() + fileLifeMs),
+    ],
+  )
+  return toUpload(rows[0]!)
+}
+
+/** An upload of the user; another user's is not found, as ids are no secret. */
+export async function getUpload(db: Db, userId: string, id: string): Promise<Upload> {
+  const { rows } = await db.query<UploadRow>(
+    `select ${columns} from uploads where id = $1 and user_id = $2`,
+    [id, userId],
+  )
+  if (rows[0] === undefined) throw new ApiError('NOT_FOUND', `There is no upload "${id}".`)
+  return toUpload(rows[0])
+}
+
+/**
+ * Stores the bytes of an upload. The caller has checked the signed URL. Type, size and first bytes must be what
+ * the presign asked for; a file that is refused leaves nothing behind. The file may be put again until the URL
+ * expires.
+ */
+export async function storeUpload(
+  db: Db,
+  storage: Storage,
+  file: { id: string; contentType: string | undefined; body: Readable },
+): Promise<{ bytes: number }> {
+  const { rows } = await db.query<UploadRow>(
+    `select ${columns} from uploads where id = $1 and status <> 'deleted'`,
+    [file.id],
+  )
+  if (rows[0] === undefined) throw new ApiError('NOT_FOUND', `There is no upload "${file.id}".`)
+  const upload = toUpload(rows[0])
+  if (file.contentType !== upload.contentType) {
+    throw new ApiError(
+      'INVALID_CONTENT_TYPE',
+      `Send the header "Content-Type: ${upload.contentType}", as presigned.`,
+    )
+  }
+  const { maxBytes } = uploadTypes[upload.contentType]!
+  const stored = await put(storage, upload, file.body, maxBytes)
+  await db.query("update uploads set status = 'stored', bytes = $2, sha256 = $3 where id = $1", [
+    upload.id,
+    stored.bytes,
+    stored.sha256,
+  ])
+  return { bytes: stored.bytes }
+}
+
+async function put(storage: Storage, upload: Upload, body: Readable, maxBytes: number) {
+  try {
+    return await storage.put(upload.key, Readable.from(checked(body, upload.contentType)), { maxBytes })
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error
+    if (error.code === 'TOO_LARGE') {
+      throw new ApiError(
+        'PAYLOAD_TOO_LARGE',
+        `A file of type ${upload.contentType} may have ${maxBytes} bytes at most.`,
+      )
+    }
+    throw new ApiError('INTERNAL_ERROR', 'The file could not be stored. Try again later.', undefined, error)
+  }
+}
+
+// As much as file-type looks at.
+const sniffedBytes = 4_100
+
+/** The same bytes; throws INVALID_CONTENT_TYPE if the first ones are not those of the type. */
+async function* checked(body: Readable, contentType: string): AsyncGenerator<Buffer> {
+  let start = Buffer.alloc(0)
+  let isKnown = false
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    if (isKnown) {
+      yield chunk
+      continue
+    }
+    start = Buffer.concat([start, chunk])
+    if (start.length < sniffedBytes) continue
+    yield await checkStart(start, contentType)
+    isKnown = true
+  }
+  if (!isKnown) yield await checkStart(start, contentType)
+}
+
+async function checkStart(start: Buffer, contentType: string): Promise<Buffer> {
+  if ((await sniff(start)) === contentType) return start
+  throw new ApiError('INVALID_CONTENT_TYPE', `The bytes are not those of a file of type ${contentType}.`)
+}
+
+/**
+ * Deletes the files of uploads that expired before `expiredBefore`. Jobs that were submitted while a file's link
+ * was good may still be waiting for it, so callers leave it a day.
+ */
+export async function deleteOldUploads(db: Db, storage: Storage, expiredBefore: Date): Promise<void> {
+  const { rows } = await db.query<UploadRow>(
+    `select ${columns} from uploads where status <> 'deleted' and expires_at < $1 order by created_at limit 1000`,
+    [expiredBefore],
+  )
+  for (const row of rows) {
+    await storage.remove(toUpload(row).key)
+    await db.query("update uploads set status = 'deleted', bytes = coalesce(bytes, 0) where id = $1", [
+      row.id,
+    ])
+  }
+}
