@@ -31,17 +31,25 @@ export function createMedia(
     idleTimeout: 60_000,
     // Waiting in Atomics would hold up what native decoders hand back to the thread between tasks.
     atomics: 'disabled',
-    resourceLimits: { maxOldGenerationSizeMb: 512 },
   })
+  // The pool replaces a thread that dies between tasks; without a listener the process would die with it.
+  pool.on('error', () => {})
   const queue = limitedTo(threads)
   const run = <T extends ImageCheck | Inspection>(name: string, path: string) =>
     queue(async (): Promise<T | { ok: false; message: string }> => {
-      const signal = AbortSignal.timeout(taskTimeLimitMs)
+      // A thread that fails while it loads is only told of here: the pool never settles the task it was meant for.
+      const failure = new AbortController()
+      const fail = (error: unknown) => failure.abort(error)
+      pool.on('error', fail)
+      const limit = AbortSignal.timeout(taskTimeLimitMs)
       try {
-        return await pool.run({ path, maxPixels }, { name, signal })
+        return await pool.run({ path, maxPixels }, { name, signal: AbortSignal.any([limit, failure.signal]) })
       } catch (error) {
-        if (!signal.aborted) throw error
+        if (failure.signal.aborted) throw failure.signal.reason
+        if (!limit.aborted) throw error
         return { ok: false, message: 'The file could not be decoded in time.' }
+      } finally {
+        pool.off('error', fail)
       }
     })
   return {
