@@ -72,7 +72,7 @@ function layOut(picture: Image, width: number, height: number): Plate[] {
   const back = { width: width * 1.02, height: height * 1.02 }
   return [
     { canvas: blurred(picture, width, height), ...back, depth: 0.5, biasY: 0 },
-    { canvas: feathered(picture, front, width, height), ...front, depth: 1, biasY: 0 },
+    { canvas: feathered(picture, front, height), ...front, depth: 1, biasY: 0 },
   ]
 }
 
@@ -99,8 +99,10 @@ function drawPlate(
   const shiftY = Math.max(-roomY, Math.min(roomY, wantedY))
   context.save()
   context.imageSmoothingQuality = 'medium'
-  context.translate(width / 2 - shiftX, height / 2 - shiftY)
+  context.translate(width / 2, height / 2)
   context.rotate(state.roll)
+  // After the turn: the room to move was measured along the picture's own edges.
+  context.translate(-shiftX, -shiftY)
   context.scale(zoom, zoom)
   context.drawImage(plate.canvas, -plate.width / 2, -plate.height / 2, plate.width, plate.height)
   context.restore()
@@ -140,12 +142,7 @@ function blurred(picture: Image, width: number, height: number): Canvas {
 }
 
 /** The picture with the two edges that end inside the frame faded out. */
-function feathered(
-  picture: Image,
-  extent: { width: number; height: number },
-  width: number,
-  height: number,
-): Canvas {
+function feathered(picture: Image, extent: { width: number; height: number }, height: number): Canvas {
   const canvas = scaled(picture, extent)
   const context = canvas.getContext('2d')
   const isWide = extent.height < height
@@ -159,7 +156,6 @@ function feathered(
   context.fillStyle = fade
   context.fillRect(0, 0, canvas.width, canvas.height)
   context.globalCompositeOperation = 'source-over'
-  void width
   return canvas
 }
 

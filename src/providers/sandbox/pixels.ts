@@ -24,8 +24,8 @@ export function writePlanes(rgba: Uint8Array, width: number, height: number, pla
       const red = (a & 255) + (b & 255) + (c & 255) + (d & 255)
       const green = ((a >>> 8) & 255) + ((b >>> 8) & 255) + ((c >>> 8) & 255) + ((d >>> 8) & 255)
       const blue = ((a >>> 16) & 255) + ((b >>> 16) & 255) + ((c >>> 16) & 255) + ((d >>> 16) & 255)
-      planes[u++] = (-6596 * red - 22188 * green + 28784 * blue + 134742016) >> 20
-      planes[v++] = (28784 * red - 26145 * green - 2639 * blue + 134742016) >> 20
+      planes[u++] = (-6596 * red - 22188 * green + 28784 * blue + 33685504) >> 18
+      planes[v++] = (28784 * red - 26145 * green - 2639 * blue + 33685504) >> 18
       top += 2
       below += 2
     }

@@ -8,7 +8,7 @@ import { makeWater } from './water.ts'
 
 /** Ranges one behind the other, each a step nearer and darker, with pines or a lake in front. */
 export function mountains(stage: Stage): Scene {
-  const { mood, height, random } = stage
+  const { mood, height } = stage
   stage.horizon = height * (mood.hasWater ? 0.62 : 0.7)
   const sky = makeSky(stage)
   const lightSide = sky.light !== null && sky.light.x > stage.width / 2 ? 1 : -1
@@ -20,7 +20,6 @@ export function mountains(stage: Stage): Scene {
   const water = mood.hasWater ? makeWater(stage, sky.light, ranges) : null
   const front = mood.hasWater ? shoreLayer(stage) : pineLayer(stage, 0.86, 0.95)
   const middle = mood.hasWater ? null : pineLayer(stage, 0.74, 0.7)
-  void random
   return {
     paint(context, camera, seconds) {
       sky.paint(context, camera, seconds)

@@ -45,7 +45,7 @@ export function makeSky(stage: Stage): Sky {
 }
 
 function backdrop(stage: Stage, light: { x: number; y: number } | null): Canvas {
-  const { mood, width, height, horizon, random, unit } = stage
+  const { mood, width, height, horizon, random } = stage
   const canvas = prerender(width, height, (context) => {
     context.fillStyle = verticalGradient(
       context,
@@ -62,7 +62,6 @@ function backdrop(stage: Stage, light: { x: number; y: number } | null): Canvas 
     }
   })
   addGrain(canvas, random, mood.time === 'night' ? 3 : 2.2)
-  void unit
   return canvas
 }
 
