@@ -40,9 +40,6 @@ export interface Session {
   firstStart: boolean
 }
 
-/** Two processes that start one cluster at once, or backends that outlive their postmaster for a moment. */
-const passingComplaint = /lock file ".*" (?:already exists|is empty)|pre-existing shared memory block/
-
 /**
  * Uses the cluster's postmaster if it runs, starts it if not, and keeps trying while it starts, recovers or is
  * being stopped by its last user.
@@ -115,7 +112,7 @@ function starter({ place, log }: Entry): () => Promise<string> {
   return async () => {
     const ended = started?.ended()
     if (ended instanceof PostgresUnavailable) throw ended
-    if (ended && !passingComplaint.test(ended.complaint)) throw didNotStart(place, ended.complaint)
+    if (ended?.passing === false) throw didNotStart(place, ended.complaint)
     if (started !== undefined && ended === undefined) return 'it is starting'
     const pid = await livePostmaster(place.cluster)
     if (pid !== undefined) return `pid ${pid} is starting or stopping, nobody listens in ${place.socketDir}`

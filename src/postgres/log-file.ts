@@ -32,8 +32,8 @@ export function firstGraveLine(text: string): string | undefined {
     .trim()
 }
 
-/** What clients hear who come too early, the supervisor among them. */
-const turnedAway = /FATAL: +the database system is/
+/** What clients hear who come too early or stay too long: no reason for an end, but around at one. */
+const turnedAway = /FATAL: +(?:the database system is|terminating connection)/
 
 function readFrom(path: string, start: number): string {
   const file = openSync(path, 'r')

@@ -12,9 +12,16 @@ import type { PostgresUnavailable } from './unavailable.ts'
 
 /** A postmaster that was started and may have ended since. */
 export interface StartedPostmaster {
-  /** Undefined while it runs; then what its log says. */
-  ended(): { complaint: string } | PostgresUnavailable | undefined
+  /** Undefined while it runs; then what its log says, and whether another try can go better. */
+  ended(): { complaint: string; passing: boolean } | PostgresUnavailable | undefined
 }
+
+/**
+ * Two processes start one cluster at once; backends outlive their postmaster for a moment; somebody who came and
+ * went stopped it again.
+ */
+const passingComplaint =
+  /lock file ".*" (?:already exists|is empty)|pre-existing shared memory block|database system is shut down/
 
 const fastStopMs = 30_000
 const immediateStopMs = 5_000
@@ -44,8 +51,11 @@ export async function startPostmaster(place: Place): Promise<StartedPostmaster> 
     return {
       ended() {
         if (failure !== undefined) return failure
-        if (child.exitCode === null && child.signalCode === null) return undefined
-        return { complaint: complaintSince(place.logFile, logStart) }
+        const { exitCode, signalCode } = child
+        if (exitCode === null && signalCode === null) return undefined
+        const complaint = complaintSince(place.logFile, logStart)
+        const stopped = exitCode === 0 || signalCode !== null
+        return { complaint, passing: stopped || passingComplaint.test(complaint) }
       },
     }
   } finally {
