@@ -14,7 +14,10 @@ export interface EmbeddedPostgresOptions {
   /** A second server on one data dir fails with DataDirBusy; commands run beside a server and each other. */
   role: Role
   log: SupervisorLog
-  /** Called once if the database died and could not be had again: the process should end. */
+  /**
+   * Called if the database died and could not be had again, or another server took the data dir meanwhile: the
+   * process must end.
+   */
   lost?: (error: Error) => void
   /** Other binaries than those that npm installed. */
   binaries?: Binaries

@@ -132,7 +132,9 @@ test("libraries' links that npm --ignore-scripts did not make are made at the st
 test('binaries that the database user cannot reach, or that cannot be completed, are copied once', async (t) => {
   const binaries = await copyWithoutLinks(t)
   const account = await chooseAccount()
-  await chmod(asRoot ? dirname(binaries.folder) : join(binaries.folder, 'lib'), asRoot ? 0o700 : 0o555)
+  const closed = asRoot ? dirname(binaries.folder) : join(binaries.folder, 'lib')
+  await chmod(closed, asRoot ? 0o700 : 0o555)
+  atEnd(t, () => chmod(closed, 0o755))
   const copyRoot = await makeDataDir(t)
   const copies = [1, 2].map(() => usableBinaries(binaries, account, copyRoot))
   const [usable] = await Promise.all(copies)
@@ -181,8 +183,6 @@ async function copyWithoutLinks(t: TestContext): Promise<Binaries> {
     recursive: true,
     filter: async (path) => !path.endsWith('.a') && !(await lstat(path)).isSymbolicLink(),
   })
-  const owner = await chooseAccount()
-  if (!owner.switched) await chmod(join(folder, 'lib'), 0o755)
   return { ...installed, folder }
 }
 
