@@ -41,6 +41,8 @@ export class AddressRefused extends Error {
 const maxUrlLength = 2048
 const dnsTimeLimitMs = 5_000
 const connectTimeLimitMs = 10_000
+/** Of several addresses each gets this long before the next; Node's 250 ms leaves none for the far side of the world. */
+const addressTimeLimitMs = 2_500
 const silenceLimitMs = 30_000
 
 const publicIPv6 = ipaddr.IPv6.parseCIDR('2000::/3')
@@ -158,6 +160,7 @@ export function createOutbound(options: { allowPrivate: boolean; lookup?: Lookup
   const connect = buildConnector({
     timeout: connectTimeLimitMs,
     allowH2: false,
+    autoSelectFamilyAttemptTimeout: addressTimeLimitMs,
     lookup: checkedLookup(resolve),
   })
   const agent = new Agent({

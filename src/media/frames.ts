@@ -1,13 +1,16 @@
 import '@napi-rs/webcodecs/polyfill'
 import { type Canvas, createCanvas } from '@napi-rs/canvas'
 import {
-  ALL_FORMATS,
   AudioSampleSink,
   FilePathSource,
   Input,
   type InputVideoTrack,
+  MP3,
+  MP4,
   type VideoSample,
   VideoSampleSink,
+  WAVE,
+  WEBM,
 } from 'mediabunny'
 import { rgbaOf } from './colour.ts'
 
@@ -23,9 +26,15 @@ export type DecodeCount =
     }
   | { ok: false; message: string }
 
-/** Opens a media file for reading; `using` closes it again. */
+/**
+ * Opens a media file for reading; `using` closes it again. Not all formats that could be read are: an HLS playlist
+ * names other files and addresses, which would be opened without any check.
+ */
 export function openMedia(path: string): Input {
-  return new Input({ formats: ALL_FORMATS, source: new FilePathSource(path, { handleUnhandledError() {} }) })
+  return new Input({
+    formats: [MP4, WEBM, WAVE, MP3],
+    source: new FilePathSource(path, { handleUnhandledError() {} }),
+  })
 }
 
 /** Decodes a video file from end to end: the proof that it plays. */

@@ -153,6 +153,27 @@ test('what is no media file is told so', async () => {
   }
 })
 
+test('a playlist is no media file, whatever files it names', async () => {
+  const target = await makeVideo('target.mp4', 12, paintScene)
+  const path = join(directory, 'playlist.mp4')
+  const lines = [
+    '#EXTM3U',
+    '#EXT-X-VERSION:7',
+    '#EXT-X-TARGETDURATION:1',
+    '#EXTINF:0.5,',
+    target,
+    '#EXT-X-ENDLIST',
+  ]
+  await writeFile(path, lines.join('\n'))
+  assert.deepEqual(await media.inspect(path), { ok: false, message: 'The file is no media file.' })
+})
+
+test('a file that is not there is an error with its code, not a verdict', async () => {
+  const path = join(directory, 'absent.mp4')
+  await assert.rejects(media.inspect(path), { code: 'ENOENT' })
+  await assert.rejects(media.checkImage(path), { code: 'ENOENT' })
+})
+
 test('a picture has previews too, and a small one is not blown up', async () => {
   const path = join(directory, 'picture.png')
   const canvas = createCanvas(200, 100)

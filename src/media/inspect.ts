@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import type { Canvas } from '@napi-rs/canvas'
 import { EncodedPacketSink, type Input, type InputTrack, type InputVideoTrack } from 'mediabunny'
 import { decodeImage, drawPreviews, measureLight } from './draw.ts'
@@ -39,6 +39,8 @@ interface Picture extends Previews {
   height: number
 }
 
+/** A picture is read whole into memory. */
+const maxImageBytes = 100_000_000
 const posterSearchSeconds = 4
 const posterStepSeconds = 0.25
 /** A frame worth looking at: neither near black nor near uniform, by `measureLight`. */
@@ -47,9 +49,10 @@ const leastDeviation = 12
 
 /** Looks into a file and makes its previews. Decodes on the calling thread: meant for a worker (`createMedia`). */
 export async function inspectHere(path: string, maxPixels: number): Promise<Inspection> {
+  const contentType = await sniff(await firstBytes(path))
+  if (contentType === undefined) return { ok: false, message: 'The file is no media file.' }
+  if (contentType.startsWith('image/')) return inspectImage(path, maxPixels)
   using input = openMedia(path)
-  const isMedia = await input.canRead().catch(() => false)
-  if (!isMedia) return inspectImage(await readFile(path), maxPixels)
   try {
     return await inspectTracks(input, maxPixels)
   } catch (error) {
@@ -57,8 +60,15 @@ export async function inspectHere(path: string, maxPixels: number): Promise<Insp
   }
 }
 
-async function inspectImage(bytes: Buffer, maxPixels: number): Promise<Inspection> {
-  if ((await sniff(bytes)) === undefined) return { ok: false, message: 'The file is no media file.' }
+async function firstBytes(path: string): Promise<Buffer> {
+  await using file = await open(path)
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4100), 0, 4100, 0)
+  return buffer.subarray(0, bytesRead)
+}
+
+async function inspectImage(path: string, maxPixels: number): Promise<Inspection> {
+  if ((await stat(path)).size > maxImageBytes) return { ok: false, message: 'The picture is too large.' }
+  const bytes = await readFile(path)
   const found = await readImage(bytes, maxPixels)
   if (!found.ok) return found
   const picture = await decodeImage(bytes, found.contentType)

@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises'
 import { Piscina } from 'piscina'
 import type { ImageCheck } from './image.ts'
 import type { Inspection } from './inspect.ts'
@@ -37,6 +38,8 @@ export function createMedia(
   const queue = limitedTo(threads)
   const run = <T extends ImageCheck | Inspection>(name: string, path: string) =>
     queue(async (): Promise<T | { ok: false; message: string }> => {
+      // An error loses its code on the way out of a thread, so that a file which is not there is met here.
+      await access(path)
       // A thread that fails while it loads is only told of here: the pool never settles the task it was meant for.
       const failure = new AbortController()
       const fail = (error: unknown) => failure.abort(error)
