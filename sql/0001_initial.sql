@@ -52,8 +52,6 @@ create table ledger_transfers (
 create unique index ledger_transfers_job on ledger_transfers (job_id, kind) where job_id is not null;
 create unique index ledger_transfers_refund on ledger_transfers (refunds_transfer_id)
   where refunds_transfer_id is not null;
-create index ledger_transfers_from on ledger_transfers (from_account_id);
-create index ledger_transfers_to on ledger_transfers (to_account_id);
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin

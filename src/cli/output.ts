@@ -13,7 +13,7 @@ export function print(options: { json?: boolean | undefined }, document: unknown
 
 /** The log on stderr, as JSON lines. */
 export function createLog(config: Pick<Config, 'logLevel'>) {
-  return pino({ level: config.logLevel, base: undefined }, pino.destination(2))
+  return pino({ level: config.logLevel, base: null }, pino.destination(2))
 }
 
 /** Opens the database that the environment names, brings it up to date, and closes it after `work`. */

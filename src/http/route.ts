@@ -54,6 +54,9 @@ export function route<
 /** Registers an operation: the key is checked before the body is even read. */
 export function register(app: FastifyInstance, services: Services, declared: AnyRoute): void {
   const { method, path: url, scope, body, query, params, answer } = declared
+  // A handler outlives a client that hangs up; closing waits for it, since it holds the database.
+  const underWay = new Set<Promise<unknown>>()
+  app.addHook('onClose', async () => void (await Promise.allSettled(underWay)))
   app.route({
     method,
     url,
@@ -66,8 +69,8 @@ export function register(app: FastifyInstance, services: Services, declared: Any
     onRequest: async (request) => {
       request.caller = await services.authenticate(readKey(request), scope, request.ip)
     },
-    handler: (request, reply) =>
-      declared.handler(
+    handler: (request, reply) => {
+      const work = declared.handler(
         {
           body: request.body,
           query: request.query,
@@ -78,7 +81,12 @@ export function register(app: FastifyInstance, services: Services, declared: Any
         },
         services,
         reply,
-      ),
+      )
+      underWay.add(work)
+      const done = () => underWay.delete(work)
+      work.then(done, done)
+      return work
+    },
   })
 }
 
