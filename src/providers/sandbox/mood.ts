@@ -2,7 +2,16 @@ import { blend, type Rgb, rgb } from './painter.ts'
 import { pick, type Random } from './random.ts'
 import { readWeather, type Weather } from './weather.ts'
 
-export type Place = 'city' | 'sea' | 'mountains' | 'forest' | 'desert' | 'space' | 'meadow' | 'room'
+export type Place =
+  | 'street'
+  | 'skyline'
+  | 'sea'
+  | 'mountains'
+  | 'forest'
+  | 'desert'
+  | 'space'
+  | 'meadow'
+  | 'room'
 export type Time = 'night' | 'dawn' | 'day' | 'dusk'
 
 /** What a prompt's words say about the scene to paint. */
@@ -28,6 +37,7 @@ export interface Mood {
   hasBirds: boolean
   hasBoat: boolean
   hasCat: boolean
+  hasRing: boolean
 }
 
 /** The first row with a word in the prompt decides the place. Rooms come late: "room" is often an aside. */
@@ -37,8 +47,12 @@ const places: readonly [Place, RegExp][] = [
     /\b(space(ship|craft|walk)?|galax\w+|nebula\w*|planets?|cosmos|cosmic|universe|astronauts?|asteroids?|orbit(al|ing) (the )?earth|milky way|supernova|mars|saturn|jupiter)\b/i,
   ],
   [
-    'city',
-    /\b(city|cities|cityscape|streets?|tokyo|downtown|skyscrapers?|skyline|alley\w*|urban|neon\w*|traffic|cyberpunk|storefronts?|new york|manhattan|paris|london|shibuya|hong kong|market|town|cars?|taxi|robots?)\b/i,
+    'street',
+    /\b(streets?|alley\w*|tokyo|shibuya|neon\w*|cyberpunk|storefronts?|shops?|night market|market|traffic|hong kong|crosswalk|pedestrians?)\b/i,
+  ],
+  [
+    'skyline',
+    /\b(city|cities|cityscape|downtown|skyscrapers?|skyline|urban|new york|manhattan|paris|london|towers?|town|bridge)\b/i,
   ],
   [
     'sea',
@@ -112,7 +126,8 @@ export function readMood(prompt: string, random: Random): Mood {
     hasAurora: says(/\b(aurora\w*|northern lights?)\b/i),
     hasStars: says(/\b(stars?|starry|starlight|milky way)\b/i) || (time === 'night' && weather === 'clear'),
     hasMoon:
-      says(/\bmoon\w*\b/i) || (time === 'night' && weather === 'clear' && place !== 'city' && random() < 0.6),
+      says(/\bmoon\w*\b/i) ||
+      (time === 'night' && weather === 'clear' && place !== 'street' && random() < 0.6),
     hasSnow: weather === 'snow' || says(/\b(snow\w*|winter|icy|ice|frost\w*|arctic|glaciers?|alpine)\b/i),
     hasWater: says(/\b(lakes?|rivers?|fjords?|ponds?|reflect\w*|water)\b/i),
     hasFire: says(/\b(fire\w*|campfire|flames?|candle\w*|lava|embers?|burning)\b/i),
@@ -121,6 +136,7 @@ export function readMood(prompt: string, random: Random): Mood {
     ),
     hasBirds: says(/\b(birds?|gulls?|seagulls?|eagles?|geese|swallows?)\b/i),
     hasBoat: says(/\b(boats?|ships?|sail\w*|yacht|fishing)\b/i),
+    hasRing: says(/\b(ring(s|ed)?|saturn)\b/i),
     hasCat: says(/\b(cats?|kittens?)\b/i),
   }
 }
@@ -138,7 +154,7 @@ function readTime(prompt: string, place: Place, random: Random): Time {
   if (/\b(day\w*|noon|morning|sunny|sunlit|sunlight|bright|blue sky|afternoon|summer)\b/i.test(prompt)) {
     return 'day'
   }
-  if (place === 'space' || place === 'city') {
+  if (place === 'space' || place === 'street') {
     return 'night'
   }
   return pick(random, ['day', 'dusk', 'dawn', 'day'] as const)

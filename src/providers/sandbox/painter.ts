@@ -73,3 +73,27 @@ export function verticalGradient(
   }
   return gradient
 }
+
+/** Lets what is bright spill over its edges, as a lens does. Only for what is painted once: it is slow. */
+export function addBloom(canvas: Canvas, strength: number): void {
+  const small = prerender(canvas.width / 8, canvas.height / 8, (context) => {
+    context.imageSmoothingQuality = 'high'
+    context.drawImage(canvas, 0, 0, context.canvas.width, context.canvas.height)
+    context.globalCompositeOperation = 'multiply'
+    context.drawImage(canvas, 0, 0, context.canvas.width, context.canvas.height)
+  })
+  const context = canvas.getContext('2d')
+  context.save()
+  context.resetTransform()
+  context.globalCompositeOperation = 'screen'
+  for (const [blur, share] of [
+    [2, 0.6],
+    [7, 0.8],
+  ] as const) {
+    context.filter = `blur(${blur * 8}px)`
+    context.globalAlpha = strength * share
+    context.drawImage(small, 0, 0, canvas.width, canvas.height)
+  }
+  context.restore()
+  settled(canvas)
+}

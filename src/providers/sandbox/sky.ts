@@ -1,4 +1,4 @@
-import type { Canvas, SKRSContext2D } from '@napi-rs/canvas'
+import { type Canvas, createCanvas, type SKRSContext2D } from '@napi-rs/canvas'
 import type { CameraState } from './camera.ts'
 import { makeNoise, smoothStep } from './noise.ts'
 import { blend, css, glowSprite, prerender, type Rgb, verticalGradient } from './painter.ts'
@@ -84,19 +84,32 @@ function drawLight(
     disc(context, light.x, light.y, radius)
     return
   }
-  context.fillStyle = '#e9edf5'
+  const face = context.createRadialGradient(
+    light.x - radius * 0.3,
+    light.y - radius * 0.3,
+    0,
+    light.x,
+    light.y,
+    radius * 1.1,
+  )
+  face.addColorStop(0, '#fdfdfb')
+  face.addColorStop(0.7, '#e6e9ee')
+  face.addColorStop(1, '#bcc5d6')
+  context.fillStyle = face
   disc(context, light.x, light.y, radius)
-  context.fillStyle = 'rgba(150,160,182,0.4)'
+  context.filter = `blur(${2.4 * unit}px)`
+  context.fillStyle = 'rgba(150,160,185,0.3)'
   for (const [x, y, size] of moonSpots) {
     disc(context, light.x + x * radius, light.y + y * radius, size * radius)
   }
+  context.filter = 'none'
 }
 
 const moonSpots = [
-  [-0.3, -0.2, 0.3],
-  [0.25, 0.1, 0.24],
-  [-0.05, 0.45, 0.2],
-  [0.35, -0.45, 0.14],
+  [-0.3, -0.15, 0.28],
+  [-0.05, -0.35, 0.2],
+  [0.2, 0.05, 0.22],
+  [-0.15, 0.4, 0.16],
 ] as const
 
 function disc(context: SKRSContext2D, x: number, y: number, radius: number): void {
@@ -186,41 +199,60 @@ function cloudLayer(stage: Stage, light: { x: number; y: number } | null): Layer
   return layer
 }
 
-/** Curtains of light: slim vertical rays whose foot follows a slowly winding line. */
-function auroraCurtains({ width, horizon, random, unit }: Stage) {
-  const ray = prerender(4, 256, (context) => {
-    const gradient = context.createLinearGradient(0, 0, 0, 256)
-    gradient.addColorStop(0, 'rgba(150,80,220,0)')
-    gradient.addColorStop(0.25, 'rgba(150,90,230,0.16)')
-    gradient.addColorStop(0.6, 'rgba(60,220,170,0.42)')
-    gradient.addColorStop(0.9, 'rgba(120,255,190,0.75)')
-    gradient.addColorStop(1, 'rgba(120,255,190,0)')
-    context.fillStyle = gradient
-    context.fillRect(0, 0, 4, 256)
-  })
-  const curtains = [0.62, 0.46, 0.76].map((foot, index) => ({
-    foot: foot * horizon,
-    reach: between(random, 0.42, 0.6) * horizon,
+/**
+ * Curtains of light: slim vertical rays whose foot follows a slowly winding line. Drawn small and stretched: a
+ * sixteenth of the pixels, and the softness is what makes them glow.
+ */
+function auroraCurtains({ width, horizon, random }: Stage) {
+  const scale = 0.25
+  const small = createCanvas(Math.round(width * scale), Math.round(horizon * scale))
+  const context = small.getContext('2d')
+  const ray = auroraRay()
+  const curtains = [0.62, 0.44, 0.8].map((foot, index) => ({
+    foot: foot * small.height,
+    reach: between(random, 0.45, 0.62) * small.height,
     phase: random() * 7,
-    alpha: [0.85, 0.5, 0.4][index]!,
+    alpha: [0.9, 0.5, 0.42][index]!,
   }))
-  const step = 7 * unit
-  return (context: SKRSContext2D, seconds: number): void => {
-    context.globalCompositeOperation = 'screen'
+  const step = 2
+  return (target: SKRSContext2D, seconds: number): void => {
+    context.clearRect(0, 0, small.width, small.height)
+    context.globalCompositeOperation = 'lighter'
     for (const { foot, reach, phase, alpha } of curtains) {
-      for (let x = -step; x < width + step; x += step) {
-        const along = (x / width) * 6
+      for (let x = -step; x < small.width + step; x += step) {
+        const along = (x / small.width) * 6
         const wind =
           Math.sin(along + phase + seconds * 0.22) + 0.5 * Math.sin(along * 2.3 - seconds * 0.31 + phase * 2)
-        const shimmer =
-          0.55 + 0.45 * Math.sin(along * 7 + seconds * 1.7 + phase) * Math.sin(along * 3.1 - seconds * 0.9)
+        const folds = Math.sin(along * 5 + seconds * 1.1 + phase) * Math.sin(along * 2.1 - seconds * 0.6)
+        const fine = 0.85 + 0.15 * Math.sin(along * 31 + seconds * 2.1 + phase)
         const height = reach * (0.75 + 0.25 * Math.sin(along * 4.7 + seconds * 0.8))
-        context.globalAlpha =
-          alpha * shimmer * (0.4 + 0.6 * Math.sin(Math.PI * Math.min(1, Math.max(0, x / width))))
-        context.drawImage(ray, x, foot + wind * 0.09 * horizon - height, step * 1.6, height)
+        const edge = Math.sin(Math.PI * Math.min(1, Math.max(0, x / small.width)))
+        context.globalAlpha = alpha * (0.5 + 0.5 * folds) * fine * (0.35 + 0.65 * edge) * 0.42
+        context.drawImage(ray, x - step, foot + wind * 0.09 * small.height - height, step * 3, height)
       }
     }
-    context.globalAlpha = 1
-    context.globalCompositeOperation = 'source-over'
+    target.globalCompositeOperation = 'screen'
+    target.drawImage(small, 0, 0, width, horizon)
+    target.globalCompositeOperation = 'source-over'
   }
+}
+
+function auroraRay(): Canvas {
+  return prerender(12, 256, (context) => {
+    const gradient = context.createLinearGradient(0, 0, 0, 256)
+    gradient.addColorStop(0, 'rgba(140,70,220,0)')
+    gradient.addColorStop(0.3, 'rgba(140,80,230,0.25)')
+    gradient.addColorStop(0.65, 'rgba(50,215,165,0.55)')
+    gradient.addColorStop(0.9, 'rgba(120,255,190,0.9)')
+    gradient.addColorStop(1, 'rgba(120,255,190,0)')
+    context.fillStyle = gradient
+    context.fillRect(0, 0, 12, 256)
+    const feather = context.createLinearGradient(0, 0, 12, 0)
+    feather.addColorStop(0, 'rgba(0,0,0,0)')
+    feather.addColorStop(0.5, 'rgba(0,0,0,1)')
+    feather.addColorStop(1, 'rgba(0,0,0,0)')
+    context.globalCompositeOperation = 'destination-in'
+    context.fillStyle = feather
+    context.fillRect(0, 0, 12, 256)
+  })
 }

@@ -2,19 +2,28 @@ import { type CameraState, readCamera } from './camera.ts'
 import { type Mood, readMood } from './mood.ts'
 import type { Painter } from './painter.ts'
 import { seededRandom } from './random.ts'
+import { desert } from './scene-desert.ts'
+import { forest } from './scene-forest.ts'
+import { meadow } from './scene-meadow.ts'
 import { mountains } from './scene-mountains.ts'
+import { room } from './scene-room.ts'
+import { sea } from './scene-sea.ts'
+import { skyline } from './scene-skyline.ts'
+import { space } from './scene-space.ts'
+import { street } from './scene-street.ts'
 import type { Scene, Stage } from './stage.ts'
 import { paintWeather } from './weather.ts'
 
 const scenes: Record<Mood['place'], (stage: Stage) => Scene> = {
   mountains,
-  city: mountains,
-  sea: mountains,
-  forest: mountains,
-  desert: mountains,
-  space: mountains,
-  meadow: mountains,
-  room: mountains,
+  street,
+  skyline,
+  sea,
+  forest,
+  desert,
+  space,
+  meadow,
+  room,
 }
 
 /** Paints a moving scene from the prompt's words; the seed decides what they leave open. */
@@ -25,7 +34,9 @@ export function textToVideo(prompt: string, width: number, height: number, seed:
   const random = seededRandom(seed, 'scene')
   const scene = scenes[mood.place]({ mood, width, height, unit, horizon: height * 0.5, random })
   const tint = mood.weather === 'fog' ? mood.haze : null
-  const weather = paintWeather(mood.weather, width, height, seededRandom(seed, 'weather'), tint)
+  // In a room the weather stays behind the window, where the scene paints it.
+  const air = mood.place === 'room' || mood.place === 'space' ? 'clear' : mood.weather
+  const weather = paintWeather(air, width, height, seededRandom(seed, 'weather'), tint)
   return {
     paint(context, progress, seconds) {
       const state = camera(progress)

@@ -46,9 +46,9 @@ export function paintWeather(
 function rain(width: number, height: number, random: Random, tint: Rgb): Painter {
   const unit = Math.min(width, height) / 720
   const curtains = [
-    { count: 170, length: 26, thick: 0.9, alpha: 0.16, speed: 1.35 },
-    { count: 90, length: 52, thick: 1.3, alpha: 0.2, speed: 1.9 },
-    { count: 26, length: 110, thick: 1.9, alpha: 0.2, speed: 2.6 },
+    { count: 170, length: 26, thick: 0.9, alpha: 0.24, speed: 1.35 },
+    { count: 90, length: 52, thick: 1.3, alpha: 0.3, speed: 1.9 },
+    { count: 26, length: 110, thick: 1.9, alpha: 0.3, speed: 2.6 },
   ].map(({ count, length, thick, alpha, speed }) => {
     const drops = Math.round((count * width * height) / (1280 * 720 * unit * unit))
     const streaks = Array.from({ length: drops }, () => ({
@@ -116,17 +116,20 @@ function snow(width: number, height: number, random: Random): Painter {
   }
 }
 
+/** How much of the frame's height one bank of fog covers. */
+const fogShare = 0.5
+
 function fog(width: number, height: number, random: Random, tint: Rgb): Painter {
   const banks = [0.46, 0.62, 0.8].map((y, index) => ({
-    canvas: fogBank(width * 1.6, height * 0.34, random, tint),
-    y: y * height - height * 0.17,
+    canvas: fogBank(width * 1.6, height * fogShare, random, tint),
+    y: (y - fogShare / 2) * height,
     speed: (index % 2 === 0 ? 1 : -1) * between(random, 0.012, 0.03),
   }))
   return {
     paint(context, _progress, seconds) {
       for (const { canvas, y, speed } of banks) {
         const shift = -0.3 * width + speed * seconds * width
-        context.drawImage(canvas, shift, y, width * 1.6, height * 0.34)
+        context.drawImage(canvas, shift, y, width * 1.6, height * fogShare)
       }
     },
   }
@@ -139,7 +142,7 @@ export function fogBank(width: number, height: number, random: Random, tint: Rgb
     const { width: w, height: h } = context.canvas
     for (let puff = 0; puff < 46; puff++) {
       const across = between(random, 0.05, 0.2) * w
-      const down = across * between(random, 0.16, 0.3)
+      const down = across * between(random, 0.3, 0.55)
       puffAt(
         context,
         random() * w,
@@ -157,8 +160,9 @@ function puffAt(context: SKRSContext2D, x: number, y: number, across: number, do
   context.translate(x, y)
   context.scale(across, down)
   const gradient = context.createRadialGradient(0, 0, 0, 0, 0, 1)
-  gradient.addColorStop(0, css(tint, 0.16))
-  gradient.addColorStop(0.5, css(tint, 0.07))
+  gradient.addColorStop(0, css(tint, 0.12))
+  gradient.addColorStop(0.35, css(tint, 0.07))
+  gradient.addColorStop(0.7, css(tint, 0.018))
   gradient.addColorStop(1, css(tint, 0))
   context.fillStyle = gradient
   context.fillRect(-1, -1, 2, 2)

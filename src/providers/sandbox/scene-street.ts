@@ -1,0 +1,371 @@
+import type { Canvas, SKRSContext2D } from '@napi-rs/canvas'
+import type { CameraState } from './camera.ts'
+import { makeNoise, smoothStep } from './noise.ts'
+import { addBloom, blend, css, glowSprite, prerender, type Rgb, verticalGradient } from './painter.ts'
+import { drawWalker, makeWalkers } from './people.ts'
+import { between, seededRandom } from './random.ts'
+import { addGrain } from './sky.ts'
+import type { Scene, Stage } from './stage.ts'
+import { drawSign, makeLanterns, makeSigns, type Sign } from './street-signs.ts'
+import { drawHouse, type House, makeHouses, type StreetView, streetView } from './street-view.ts'
+
+/** Houses nearer than this are a layer of their own, which grows faster as the camera moves in. */
+const nearMetres = 13
+
+/** A street by night: houses in perspective, neon signs, people, and all of it again in the wet ground. */
+export function street(stage: Stage): Scene {
+  const { mood, width, height, random, unit } = stage
+  stage.horizon = height * (width >= height ? 0.5 : 0.56)
+  const view = streetView(stage)
+  const seed = Math.floor(random() * 2 ** 31)
+  const houses = makeHouses(random, (salt) => seededRandom(seed, `house ${salt}`))
+  const haze = blend([46, 26, 78], mood.sky.at(-1)!, 0.2)
+  const signs = makeSigns(random, view, 30, view.focal)
+  const lanterns = makeLanterns(random, view, view.focal)
+  const isWet = mood.weather === 'rain' || mood.hasWater
+  const back = backdrop(stage, view, houses, haze)
+  const sides = ([-1, 1] as const).map((side) => nearSide(stage, view, houses, haze, side))
+  const ground = groundLayer(stage, houses, [...signs, ...lanterns], haze, isWet)
+  const walkers = mood.hasPeople ? makeWalkers(random, view, 7, mood.weather === 'rain') : []
+  const splashes = mood.weather === 'rain' ? makeSplashes(stage) : null
+  return {
+    paint(context, camera, seconds) {
+      const moved = (camera.zoom - 1) * 7
+      const sideways = -camera.x * 0.05 * width
+      const lift = -camera.y * 0.03 * height
+      context.save()
+      context.translate(0, lift)
+      drawGround(context, stage, ground, camera, seconds, sideways, isWet)
+      growAround(context, stage, back, 1 + (camera.zoom - 1) * 0.45, sideways * 0.4)
+      for (const side of sides) {
+        growAround(context, stage, side, 1 + (camera.zoom - 1) * 1.05, sideways)
+      }
+      context.translate(sideways * 0.8, 0)
+      for (const sign of signs) {
+        drawSign(context, view, sign, moved, seconds)
+      }
+      ropes(context, view, lanterns, moved, unit)
+      for (const lantern of lanterns) {
+        drawSign(context, view, lantern, moved, seconds)
+      }
+      for (const walker of walkers) {
+        drawWalker(context, view, walker, moved, seconds)
+      }
+      splashes?.(context, seconds)
+      context.restore()
+    },
+  }
+}
+
+interface Flat {
+  canvas: Canvas
+  x: number
+  y: number
+  width: number
+  height: number
+}
+
+/** Draws a flat enlarged around the vanishing point, as moving down the street does. */
+function growAround(context: SKRSContext2D, stage: Stage, flat: Flat, zoom: number, shift: number): void {
+  const middle = stage.width / 2
+  context.drawImage(
+    flat.canvas,
+    middle + (flat.x - middle) * zoom + shift,
+    stage.horizon + (flat.y - stage.horizon) * zoom,
+    flat.width * zoom,
+    flat.height * zoom,
+  )
+}
+
+/** Sky, far towers, the glow at the end of the street, and the far houses. */
+function backdrop(stage: Stage, view: StreetView, houses: House[], haze: Rgb): Flat {
+  const { mood, width, height, horizon, random, unit } = stage
+  const margin = Math.ceil(0.06 * width)
+  const bottom = Math.min(height, horizon + (view.eyeHeight / 9) * view.focal)
+  const top = -Math.ceil(height * 0.05)
+  const canvas = prerender(width + 2 * margin, bottom - top, (context) => {
+    context.translate(margin, -top)
+    const sky = [
+      blend(mood.sky[0]!, [10, 6, 26], 0.5),
+      blend(mood.sky[1]!, [34, 14, 60], 0.5),
+      blend([96, 36, 110], haze, 0.3),
+    ]
+    context.fillStyle = verticalGradient(
+      context,
+      top,
+      horizon,
+      sky.map((color) => css(color)),
+    )
+    context.fillRect(-margin, top, width + 2 * margin, horizon - top + 1)
+    for (let index = 0; index < 26; index++) {
+      const wide = between(random, 26, 80) * unit
+      const tall = between(random, 60, 250) * unit
+      const x = width / 2 + between(random, -0.34, 0.34) * width
+      tower(
+        context,
+        random,
+        x,
+        horizon,
+        wide,
+        tall,
+        blend([24, 16, 46], haze, between(random, 0.25, 0.6)),
+        unit,
+      )
+    }
+    context.save()
+    context.beginPath()
+    context.rect(-margin, top, width + 2 * margin, horizon - top + 1)
+    context.clip()
+    context.globalCompositeOperation = 'screen'
+    const glow = glowSprite(512, [255, 92, 160], 0.05)
+    const reach = height * 0.95
+    context.globalAlpha = 0.75
+    context.drawImage(glow, width / 2 - reach / 2, horizon - reach * 0.5, reach, reach)
+    const warm = glowSprite(512, [255, 190, 110], 0.05)
+    context.drawImage(warm, width / 2 - reach / 5, horizon - reach / 5, reach / 2.5, reach / 2.5)
+    context.restore()
+    for (const house of houses.filter((one) => one.far > nearMetres - 4)) {
+      drawHouse(context, view, house, haze)
+    }
+  })
+  addBloom(canvas, 0.7)
+  addGrain(canvas, random, 3)
+  return { canvas, x: -margin, y: top, width: width + 2 * margin, height: bottom - top }
+}
+
+function tower(
+  context: SKRSContext2D,
+  random: Stage['random'],
+  x: number,
+  foot: number,
+  wide: number,
+  tall: number,
+  color: Rgb,
+  unit: number,
+): void {
+  context.fillStyle = css(color)
+  context.fillRect(x, foot - tall, wide, tall)
+  context.fillStyle = css([255, 214, 160], 0.5)
+  for (let y = foot - tall + 5 * unit; y < foot; y += 6 * unit) {
+    for (let across = 4 * unit; across < wide - 4 * unit; across += 5 * unit) {
+      if (random() < 0.24) {
+        context.fillRect(x + across, y, 2.2 * unit, 2.6 * unit)
+      }
+    }
+  }
+}
+
+/** The near houses of one side, cut to the part of the frame they can reach. */
+function nearSide(stage: Stage, view: StreetView, houses: House[], haze: Rgb, side: -1 | 1): Flat {
+  const { width, height } = stage
+  const margin = Math.ceil(0.06 * width)
+  const inner = width / 2 - (view.halfWidth / nearMetres) * view.focal
+  const reach = Math.max(4, inner + margin)
+  const bottom = height * 1.04
+  const x = side < 0 ? -margin : width / 2 + (view.halfWidth / nearMetres) * view.focal
+  const top = -Math.ceil(height * 0.05)
+  const canvas = prerender(reach, bottom - top, (context) => {
+    context.translate(-x, -top)
+    for (const house of houses) {
+      if (house.side === side && house.near < nearMetres) {
+        drawHouse(context, view, { ...house, far: Math.min(house.far, nearMetres + 0.5) }, haze)
+      }
+    }
+    // The eye is led down the street: the frame's edges are darker.
+    context.globalCompositeOperation = 'source-atop'
+    const shade = context.createLinearGradient(side < 0 ? 0 : width, 0, side < 0 ? inner : width - inner, 0)
+    shade.addColorStop(0, 'rgba(4,3,12,0.55)')
+    shade.addColorStop(1, 'rgba(4,3,12,0)')
+    context.fillStyle = shade
+    context.fillRect(x, top, reach, bottom - top)
+  })
+  addBloom(canvas, 0.8)
+  return { canvas, x, y: top, width: reach, height: bottom - top }
+}
+
+interface Ground {
+  canvas: Canvas
+  margin: number
+}
+
+/** The street's mirror image with the asphalt over it: clear in puddles, a shimmer elsewhere. */
+function groundLayer(stage: Stage, houses: House[], signs: Sign[], haze: Rgb, isWet: boolean): Ground {
+  const { width, height, horizon } = stage
+  const margin = Math.ceil(0.07 * width)
+  const depth = Math.ceil(height * 1.05 - horizon)
+  const below = streetView(stage, -1)
+  // Rough wet ground draws the light of a high sign towards its foot; a true mirror would lose it below the frame.
+  const squat = streetView(stage, -0.42)
+  const sharp = prerender(width + 2 * margin, depth, (context) => {
+    context.translate(margin, -horizon)
+    context.fillStyle = verticalGradient(context, horizon, height, [
+      'rgb(150,64,128)',
+      'rgb(44,26,66)',
+      'rgb(12,10,26)',
+    ])
+    context.fillRect(-margin, horizon, width + 2 * margin, depth)
+    for (const house of houses) {
+      drawHouse(context, below, house, haze)
+    }
+    for (const sign of signs) {
+      reflectSign(context, squat, sign)
+    }
+  })
+  const canvas = prerender(width + 2 * margin, depth, (context) => {
+    // Wet ground smears light towards the viewer: copies below each other, ever fainter.
+    for (let copy = 0; copy < 7; copy++) {
+      context.globalAlpha = 1 / (copy + 1)
+      context.drawImage(sharp, 0, (copy - 3) * depth * 0.012)
+    }
+    context.globalAlpha = 1
+  })
+  shadeAsphalt(canvas, stage, margin, isWet)
+  return { canvas, margin }
+}
+
+function reflectSign(context: SKRSContext2D, below: StreetView, sign: Sign): void {
+  const scale = below.focal / sign.z
+  const [x, y] = below.point(sign.x, sign.y + sign.height / 2, sign.z)
+  context.globalCompositeOperation = 'screen'
+  context.globalAlpha = 0.9
+  context.drawImage(
+    sign.picture,
+    x - (sign.width * scale) / 2,
+    y - (sign.height * scale) / 2,
+    sign.width * scale,
+    sign.height * scale,
+  )
+  const spread = scale * 2.6
+  context.globalAlpha = 0.85
+  context.drawImage(sign.glow, x - spread / 2, y - spread * 1.4, spread, spread * 2.8)
+  context.globalAlpha = 1
+  context.globalCompositeOperation = 'source-over'
+}
+
+/** Darkens the mirror image to asphalt, grain and puddles included, in the street's own perspective. */
+function shadeAsphalt(canvas: Canvas, stage: Stage, margin: number, isWet: boolean): void {
+  const { width, random } = stage
+  const view = streetView(stage)
+  const noise = makeNoise(random)
+  const context = canvas.getContext('2d')
+  const image = context.getImageData(0, 0, canvas.width, canvas.height)
+  const pixels = image.data
+  for (let row = 0; row < canvas.height; row++) {
+    const z = (view.eyeHeight * view.focal) / Math.max(0.5, row)
+    const sheen = isWet ? 1 : 0.35
+    for (let column = 0; column < canvas.width; column++) {
+      const x = ((column - margin - width / 2) * z) / view.focal
+      const puddle = smoothStep(0.5, 0.6, noise.layered(x * 0.42 + 60, z * 0.3, 3))
+      const grit = noise.at(x * 9 + 40, z * 9) * 0.25 + noise.at(column * 0.9, row * 0.9) * 0.12
+      const far = smoothStep(9, 40, z)
+      const keep = sheen * (0.6 + 0.34 * puddle + 0.22 * far - grit * (1 - puddle))
+      const at = 4 * (row * canvas.width + column)
+      const stripe = crossing(x, z) * (1 - puddle * 0.7) * 26
+      pixels[at] = pixels[at]! * keep + 7 + stripe
+      pixels[at + 1] = pixels[at + 1]! * keep + 8 + stripe
+      pixels[at + 2] = pixels[at + 2]! * keep + 15 + stripe
+      pixels[at + 3] = 255
+    }
+  }
+  context.putImageData(image, 0, 0)
+}
+
+/** The white bars of a crossing, between six and nine metres away. */
+function crossing(x: number, z: number): number {
+  if (z < 5.6 || z > 8.6 || Math.abs(x) > 3.4) {
+    return 0
+  }
+  const share = (((x + 50) % 0.9) + 0.9) % 0.9
+  return share < 0.45 ? 1 : 0
+}
+
+/** Draws the ground line by line, each shifted as ripples would, more so near the viewer. */
+function drawGround(
+  context: SKRSContext2D,
+  stage: Stage,
+  { canvas, margin }: Ground,
+  camera: CameraState,
+  seconds: number,
+  sideways: number,
+  isWet: boolean,
+): void {
+  const { width, horizon, unit } = stage
+  const zoom = 1 + (camera.zoom - 1) * 0.8
+  const visible = width / zoom
+  const left = margin + (width - visible) / 2
+  const ripple = isWet ? 1 : 0
+  for (let y = 0; y < canvas.height - 1; ) {
+    const near = y / canvas.height
+    const line = Math.max(2, Math.round((2 + 4 * near) * unit))
+    const swing =
+      Math.sin(y / (4 * unit + 14 * near * unit) + seconds * 4.1) +
+      0.6 * Math.sin(y / ((9 + 30 * near) * unit) - seconds * 2.3)
+    const shift = ripple * swing * (0.5 + 2.6 * near) * unit - (sideways * (0.4 + 0.6 * near)) / zoom
+    context.drawImage(
+      canvas,
+      left + shift,
+      y,
+      visible,
+      Math.min(line + 1, canvas.height - y),
+      0,
+      horizon + y * zoom,
+      width,
+      (line + 1) * zoom,
+    )
+    y += line
+  }
+}
+
+function ropes(
+  context: SKRSContext2D,
+  view: StreetView,
+  lanterns: Sign[],
+  moved: number,
+  unit: number,
+): void {
+  context.strokeStyle = 'rgba(8,6,14,0.85)'
+  context.lineWidth = 1.4 * unit
+  context.beginPath()
+  for (const [index, lantern] of lanterns.entries()) {
+    const point = view.point(lantern.x, lantern.y + 0.62, lantern.z - moved)
+    if (lanterns[index - 1]?.z === lantern.z) {
+      context.lineTo(...point)
+    } else {
+      context.moveTo(...view.point(-view.halfWidth, lantern.y + 1.1, lantern.z - moved))
+      context.lineTo(...point)
+    }
+    if (lanterns[index + 1]?.z !== lantern.z) {
+      context.lineTo(...view.point(view.halfWidth, lantern.y + 1.1, lantern.z - moved))
+    }
+  }
+  context.stroke()
+}
+
+/** Rings where drops hit the ground. */
+function makeSplashes({ width, height, horizon, random, unit }: Stage) {
+  const drops = Array.from({ length: 90 }, () => ({
+    x: random() * width,
+    near: random() ** 0.8,
+    phase: random(),
+    pace: between(random, 1.4, 2.4),
+  }))
+  return (context: SKRSContext2D, seconds: number): void => {
+    context.lineWidth = 1.1 * unit
+    for (const { x, near, phase, pace } of drops) {
+      const age = (seconds * pace + phase) % 1
+      const size = age * (2 + 11 * near) * unit
+      context.strokeStyle = css([215, 220, 255], 0.34 * (1 - age))
+      context.beginPath()
+      context.ellipse(
+        (x + phase * 400 * Math.floor(seconds * pace + phase)) % width,
+        horizon + (0.1 + 0.9 * near) * (height - horizon),
+        size,
+        size * 0.34,
+        0,
+        0,
+        2 * Math.PI,
+      )
+      context.stroke()
+    }
+  }
+}
