@@ -32,7 +32,10 @@ if (process.argv.includes('--help')) {
     'npm run demo [-- --json]\n\nRuns the two published requests end to end in the sandbox and shows cost and files.',
   )
 } else {
-  await main()
+  await main().catch((error) => {
+    console.error(`demo: ${error instanceof Error ? error.message : error}`)
+    process.exitCode = 1
+  })
 }
 
 async function main(): Promise<void> {
@@ -43,10 +46,11 @@ async function main(): Promise<void> {
     const client = createClient(server.url, await makeTestKey())
     const imageUrl = await client.upload('cat.jpg', 'image/jpeg', drawCat())
     console.log('Uploaded a picture of a cat in a room, and submitting the two published requests:')
+    const progress = createProgress()
     const jobs = await Promise.all(
       seedJobs.map(({ model, input }) => {
         const own = 'image_url' in input ? { ...input, image_url: imageUrl } : input
-        return run(client, { model, input: own })
+        return run(client, { model, input: own }, progress)
       }),
     ).finally(() => progress.done())
     const rendered: Rendered[] = []
@@ -97,13 +101,14 @@ async function makeTestKey(): Promise<string> {
   })
 }
 
-const progress = createProgress()
-const shown = new Map<string, Parameters<typeof progress.show>[0][number]>()
-
 type Client = ReturnType<typeof createClient>
 type Ended = { model: string; submitted: Submitted; job: Job; seconds: number }
 
-async function run(client: Client, body: { model: string; input: object }): Promise<Ended> {
+async function run(
+  client: Client,
+  body: { model: string; input: object },
+  progress: ReturnType<typeof createProgress>,
+): Promise<Ended> {
   const start = performance.now()
   const submitted = await client.submit(body)
   const expectedMs = Math.max(1, new Date(submitted.estimatedCompletionTime).getTime() - Date.now())
@@ -112,8 +117,7 @@ async function run(client: Client, body: { model: string; input: object }): Prom
     const elapsedMs = performance.now() - start
     const hasEnded = job.status !== 'pending' && job.status !== 'processing'
     const share = hasEnded ? 1 : Math.min(0.95, elapsedMs / expectedMs)
-    shown.set(submitted.jobId, { label: body.model, status: job.status, share, seconds: elapsedMs / 1000 })
-    progress.show([...shown.values()])
+    progress.show({ label: body.model, status: job.status, share, seconds: elapsedMs / 1000 })
     if (hasEnded) return { model: body.model, submitted, job, seconds: Math.round(elapsedMs / 10) / 100 }
     if (elapsedMs > timeLimitSeconds * 1000)
       throw new Error(`${submitted.jobId} did not end in ${timeLimitSeconds} s`)

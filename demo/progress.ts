@@ -12,18 +12,13 @@ const width = 30
 
 /** Draws one bar per job on a terminal; elsewhere prints a line whenever a job's status changes. */
 export function createProgress(stream: NodeJS.WriteStream = process.stdout) {
-  const printed = new Map<string, string>()
+  const jobs = new Map<string, Progress>()
   return {
-    show(jobs: Progress[]): void {
-      if (stream.isTTY) {
-        logUpdate(jobs.map(bar).join('\n'))
-        return
-      }
-      for (const { label, status, seconds } of jobs) {
-        if (printed.get(label) === status) continue
-        printed.set(label, status)
-        stream.write(`${label}  ${status}  ${seconds.toFixed(1)} s\n`)
-      }
+    show(job: Progress): void {
+      const hasChanged = jobs.get(job.label)?.status !== job.status
+      jobs.set(job.label, job)
+      if (stream.isTTY) logUpdate([...jobs.values()].map(bar).join('\n'))
+      else if (hasChanged) stream.write(`${job.label}  ${job.status}  ${job.seconds.toFixed(1)} s\n`)
     },
     done(): void {
       if (stream.isTTY) logUpdate.done()

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { after } from 'node:test'
 import type pg from 'pg'
 import { createKey, type Scope } from '../src/accounts/keys.ts'
 import { createUser } from '../src/accounts/users.ts'
 import { createPool } from '../src/db.ts'
 import { credit, type Mode } from '../src/ledger/ledger.ts'
 import { verifyLedger } from '../src/ledger/verify.ts'
+import { atEnd } from './at-end.ts'
 
 export const connectionVariable = 'FILMGATE_TEST_POSTGRES'
 export const templateName = 'filmgate_template'
@@ -31,7 +31,7 @@ export async function cloneDatabase(): Promise<TestDatabase> {
   const admin = createPool(connection, 1, () => {})
   await admin.query(`create database ${name} template ${templateName}`)
   const pool = createPool({ ...connection, database: name }, 8, () => {})
-  after(async () => {
+  atEnd(async () => {
     await pool.end()
     await admin.query(`drop database ${name} with (force)`)
     await admin.end()

@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { loadConfig } from '../src/config.ts'
 import { serve } from '../src/serve.ts'
+import { atEnd } from './at-end.ts'
 
 export interface Answer {
   status: number
@@ -48,7 +48,7 @@ export async function startGateway(options: {
     stopped ??= server.stop().then(() => rm(dataDir, { recursive: true, force: true }))
     return stopped
   }
-  after(stop)
+  atEnd(stop)
 
   const call: Gateway['call'] = async (method, path, { key, body, headers } = {}) => {
     const isRaw = typeof body === 'string' || body instanceof Uint8Array

@@ -43,7 +43,7 @@ export async function dispatchJob(context: JobContext, jobId: string): Promise<v
     const runAt = new Date(clock.now().getTime() + waitMs)
     return addTask(pool, 'dispatch', { jobId }, { runAt })
   }
-  const isFirst = await claim(context, jobId, provider.timeLimitMs(described))
+  const isFirst = await claimJob(context, jobId, provider.timeLimitMs(described))
   if (!isFirst && !(await isOurs(context, jobId))) return
   if (!isFirst && !provider.submitIsIdempotent) return startPolling(context, jobId, provider, null)
 
@@ -67,8 +67,8 @@ async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | un
 }
 
 /** Pending → processing. False if it is pending no more. */
-export async function claim(
-  { pool, clock }: JobContext,
+export async function claimJob(
+  { pool, clock }: Pick<JobContext, 'pool' | 'clock'>,
   jobId: string,
   timeLimitMs: number,
 ): Promise<boolean> {

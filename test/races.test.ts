@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '../src/clock.ts'
+import { ApiError } from '../src/errors.ts'
+import { cancelJob } from '../src/jobs/cancel.ts'
+import { claimJob } from '../src/jobs/dispatch.ts'
+import { failJob } from '../src/jobs/settle.ts'
+import { freeTasksOfDead } from '../src/queue/heartbeat.ts'
+import { balanceOf, cloneDatabase, ledgerProblems, makeCustomer, transfersOf } from './database.ts'
+import { startGateway } from './gateway.ts'
+import { seedBody, textToVideo } from './seeds.ts'
+
+const database = await cloneDatabase()
+const { pool } = database
+// no worker: the tests play its part
+const gateway = await startGateway({ databaseUrl: database.url, role: 'api' })
+const customer = await makeCustomer(pool, { microCents: 1_000_000_000n })
+
+async function submit(): Promise<string> {
+  const { body } = await gateway.call('POST', '/v1/jobs/submit', {
+    key: customer.key,
+    body: seedBody(textToVideo),
+  })
+  return body.jobId
+}
+
+test('of cancel and dispatch at once exactly one wins, 200 times', async () => {
+  const jobIds = await Promise.all(Array.from({ length: 200 }, submit))
+  const balance = await balanceOf(pool, customer.accountId)
+  let cancelled = 0
+  for (const [index, jobId] of jobIds.entries()) {
+    const cancel = () =>
+      cancelJob(pool, customer.accountId, jobId, new Date()).then(
+        () => true,
+        (error) => {
+          assert.ok(error instanceof ApiError && error.code === 'JOB_CANNOT_BE_CANCELLED', String(error))
+          return false
+        },
+      )
+    const dispatch = () => claimJob({ pool, clock: systemClock }, jobId, 60_000)
+    // each of the two is first half of the time
+    const [wasCancelled, wasDispatched] =
+      index % 2 === 0
+        ? await Promise.all([cancel(), dispatch()])
+        : (await Promise.all([dispatch(), cancel()])).reverse()
+    assert.notEqual(wasCancelled, wasDispatched)
+    assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: wasCancelled ? 1 : 0 })
+    if (wasCancelled) cancelled++
+  }
+  assert.ok(cancelled > 0 && cancelled < 200, `${cancelled} were cancelled`)
+  assert.equal(await balanceOf(pool, customer.accountId), balance + BigInt(cancelled) * 420_000n)
+})
+
+test('20 cancels of one job at once refund it once', async () => {
+  const jobId = await submit()
+  const results = await Promise.allSettled(
+    Array.from({ length: 20 }, () => cancelJob(pool, customer.accountId, jobId, new Date())),
+  )
+  assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1)
+  assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+})
+
+test('a job that fails twice at once is refunded once', async () => {
+  const jobId = await submit()
+  await claimJob({ pool, clock: systemClock }, jobId, 60_000)
+  const failures = await Promise.all(
+    Array.from({ length: 10 }, () => failJob(pool, jobId, { code: 'GENERATION_FAILED' }, new Date())),
+  )
+  assert.equal(failures.filter((failed) => failed).length, 1)
+  assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+})
+
+test('the tasks of a worker that stopped beating are freed, those of a living one are not', async () => {
+  const ids = (await pool.query<{ id: string }>('select id from graphile_worker.jobs order by id limit 3'))
+    .rows
+  const lock = (id: string | undefined, worker: string, secondsAgo: number) =>
+    pool.query(
+      `update graphile_worker._private_jobs set locked_by = $2, locked_at = now() - $3 * interval '1 s' where id = $1`,
+      [id, worker, secondsAgo],
+    )
+  await pool.query(
+    `insert into processes (id, worker_ids, beat_at) values
+       ('alive', '{worker-alive}', now()), ('dead', '{worker-dead}', now() - interval '16 s')`,
+  )
+  await lock(ids[0]?.id, 'worker-alive', 600)
+  await lock(ids[1]?.id, 'worker-dead', 20)
+  await lock(ids[2]?.id, 'worker-unknown', 1)
+  assert.deepEqual(await freeTasksOfDead(pool, 15_000), ['worker-dead'])
+  const { rows } = await pool.query<{ locked_by: string }>(
+    'select distinct locked_by from graphile_worker.jobs where locked_by is not null order by 1',
+  )
+  assert.deepEqual(
+    rows.map((row) => row.locked_by),
+    ['worker-alive', 'worker-unknown'],
+  )
+  assert.deepEqual((await freeTasksOfDead(pool, 0)).sort(), ['worker-alive', 'worker-unknown'])
+})
+
+test('after all of this the ledger is in order', async () => {
+  assert.deepEqual(await ledgerProblems(pool), [])
+})
