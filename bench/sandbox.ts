@@ -15,7 +15,10 @@ export interface SandboxFigures {
   perWallSecond: number
 }
 
-const prompt = 'A neon-lit Tokyo street at night with rain reflecting the storefront signs'
+const prompts = {
+  'image-to-video': 'The cat slowly turns its head and blinks',
+  'text-to-video': 'A neon-lit Tokyo street at night with rain reflecting the storefront signs',
+}
 
 /** Renders two 720p films of five seconds and says how much film one core makes. */
 export async function benchSandbox(): Promise<SandboxFigures[]> {
@@ -39,7 +42,10 @@ async function measure(
   duration: string,
   directory: string,
 ): Promise<SandboxFigures> {
-  const reading = readRenderRequest({ input: { prompt, duration, has_sound: 'true' }, media: {} })
+  const reading = readRenderRequest({
+    input: { prompt: prompts[kind], duration, has_sound: 'true' },
+    media: {},
+  })
   if ('problem' in reading) {
     throw new Error(reading.problem)
   }
@@ -67,6 +73,8 @@ async function paintedPicture(): Promise<Image> {
 if (import.meta.main) {
   console.log('sandbox, 720p with sound: seconds of film per second')
   for (const { kind, perCoreSecond, perWallSecond } of await benchSandbox()) {
-    console.log(`  ${kind.padEnd(16)} of one core ${perCoreSecond.toFixed(2)}   on the wall ${perWallSecond.toFixed(2)}`)
+    console.log(
+      `  ${kind.padEnd(16)} of one core ${perCoreSecond.toFixed(2)}   on the wall ${perWallSecond.toFixed(2)}`,
+    )
   }
 }

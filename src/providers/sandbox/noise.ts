@@ -7,7 +7,7 @@ export interface Noise {
   layered(x: number, y: number, octaves: number): number
 }
 
-const tableSize = 256
+const tableSize = 128
 
 /** Random values on a grid with a smooth way between them. */
 export function makeNoise(random: Random): Noise {

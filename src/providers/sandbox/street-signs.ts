@@ -68,33 +68,42 @@ export function makeLanterns(random: Random, view: StreetView, pixelsPerMetre: n
 }
 
 /** Draws a sign as the viewer sees it from `moved` metres further down the street. */
-export function drawSign(
-  context: SKRSContext2D,
-  view: StreetView,
-  sign: Sign,
-  moved: number,
-  seconds: number,
-  strength = 1,
-): void {
+export function drawSign(context: SKRSContext2D, view: StreetView, sign: Sign, moved: number): void {
   const z = sign.z - moved
-  if (z < 1.5) {
+  if (z < nearestMetres) {
     return
   }
   const scale = view.focal / z
   const [x, y] = view.point(sign.x, sign.y + sign.height / 2, z)
   const width = sign.width * scale
   const height = sign.height * scale
-  const alive = sign.flicker === 0 ? 1 : flickerAt(seconds + sign.phase)
-  const lost = Math.exp(-z / 60)
-  context.globalAlpha = strength * lost
+  context.globalAlpha = Math.exp(-z / 60)
   context.drawImage(sign.picture, x - width / 2, y - height / 2, width, height)
-  context.globalCompositeOperation = 'screen'
-  context.globalAlpha = strength * alive * 0.62 * lost
-  const spread = Math.min(scale * 3.4, Math.max(width, height) * 1.9 + 30)
-  context.drawImage(sign.glow, x - spread / 2, y - spread * 0.62, spread, spread * 1.24)
-  context.globalCompositeOperation = 'source-over'
   context.globalAlpha = 1
 }
+
+/** Draws the light a sign sheds around it, flickering where its tube is broken. */
+export function drawGlow(
+  context: SKRSContext2D,
+  view: StreetView,
+  sign: Sign,
+  moved: number,
+  seconds: number,
+): void {
+  const z = sign.z - moved
+  if (z < nearestMetres) {
+    return
+  }
+  const scale = view.focal / z
+  const [x, y] = view.point(sign.x, sign.y + sign.height / 2, z)
+  const alive = sign.flicker === 0 ? 1 : flickerAt(seconds + sign.phase)
+  const spread = Math.min(scale * 3.4, Math.max(sign.width, sign.height) * scale * 1.9 + 30)
+  context.globalAlpha = alive * 0.62 * Math.exp(-z / 60)
+  context.drawImage(sign.glow, x - spread / 2, y - spread * 0.62, spread, spread * 1.24)
+}
+
+/** Signs nearer than this are behind the viewer's shoulder. */
+const nearestMetres = 1.5
 
 /** Mostly on, with short stutters now and then. */
 function flickerAt(seconds: number): number {
