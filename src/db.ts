@@ -17,9 +17,6 @@ export function createPool(connection: pg.PoolConfig, max: number, onError: (err
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 60_000,
     application_name: 'filmgate',
-    // A plan that was cached while a table was small reads the whole table once it has grown: with 100,000
-    // waiting tasks a submit took 14 ms instead of 2. Planning afresh costs some 0.05 ms a statement.
-    onConnect: (client) => client.query('set plan_cache_mode = force_custom_plan').then(() => {}),
   })
   pool.on('error', onError)
   // while it is lent out a client's error is the borrower's, but without a listener it would end the process

@@ -2,13 +2,24 @@ import { randomBytes } from 'node:crypto'
 
 const alphabet = '0123456789abcdefghijklmnopqrstuvwxyz'
 
+// Fetched in large pieces: a call to the kernel for each id cost 3 % of a busy server's time.
+let random = Buffer.alloc(0)
+let used = 0
+
+function randomByte(): number {
+  if (used === random.length) {
+    random = randomBytes(4096)
+    used = 0
+  }
+  return random[used++]!
+}
+
 // Bytes from 252 up are skipped: 252 = 7 × 36, so that every character is equally likely.
 function randomCharacters(length: number): string {
   let text = ''
   while (text.length < length) {
-    for (const byte of randomBytes(length + 4)) {
-      if (byte < 252 && text.length < length) text += alphabet[byte % 36]
-    }
+    const byte = randomByte()
+    if (byte < 252) text += alphabet[byte % 36]
   }
   return text
 }

@@ -13,12 +13,12 @@ export function addUserCommands(program: Command): void {
     .option('--name <name>', 'name')
     .option('--concurrency <jobs>', 'most unfinished jobs at once, or "unlimited"', concurrency, 10)
     .option('--json', 'print one JSON document')
-    .action(async (options: { email: string; name?: string; concurrency: number | null; json?: boolean }) => {
+    .action(async (options: { email: string; name?: string; concurrency: number; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
         const created = await createUser(pool, {
           email: options.email,
           name: options.name,
-          concurrencyLimit: options.concurrency,
+          concurrencyLimit: Number.isFinite(options.concurrency) ? options.concurrency : null,
         })
         if (created === undefined)
           throw new CommandFailed(`a user with the e-mail address ${options.email} exists`)
@@ -92,8 +92,9 @@ function email(text: string): string {
   return text
 }
 
-function concurrency(text: string): number | null {
-  if (text === 'unlimited') return null
+// commander takes null for a value that was not given
+function concurrency(text: string): number {
+  if (text === 'unlimited') return Number.POSITIVE_INFINITY
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
   throw new InvalidArgumentError('give a whole number from 1 up, or "unlimited"')
 }

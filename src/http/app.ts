@@ -1,7 +1,7 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
-import { check, compile } from '../json-schema.ts'
+import { check, compile, sentence } from '../json-schema.ts'
 import { cancelJobRoute } from './cancel-job.ts'
 import { answerError } from './errors.ts'
 import { estimateJobRoute } from './estimate-job.ts'
@@ -36,6 +36,14 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
     bodyLimit: 1_048_576,
     requestTimeout: 120_000,
     forceCloseConnections: 'idle',
+    // fields of these names are own properties of the parsed body, refused like any other unknown field
+    onProtoPoisoning: 'ignore',
+    onConstructorPoisoning: 'ignore',
+    // of a URL that no route can be looked up for
+    frameworkErrors(error, request, reply) {
+      reply.header('x-request-id', request.id)
+      answerError(error, request, reply)
+    },
     genReqId: (request) =>
       saneRequestId(request.headers['x-request-id']) ?? newId('req', services.clock.now()),
   })
@@ -44,10 +52,9 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
     const validate = compile(schema as object, isBody ? 'json' : 'text')
     return (data) => {
       const issues = check(validate, data, '')
-      if (issues[0] === undefined) return { value: data }
-      const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see details.issues)` : ''
-      const where = issues[0].path === '' ? (isBody ? 'The body' : 'The query') : issues[0].path
-      return { error: new ApiError('VALIDATION_ERROR', `${where} ${issues[0].message}${more}.`, { issues }) }
+      if (issues.length === 0) return { value: data }
+      const message = sentence(issues, isBody ? 'The body' : 'The query')
+      return { error: new ApiError('VALIDATION_ERROR', message, { issues }) }
     }
   })
   app.setErrorHandler(answerError)

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
-import { ApiError } from '../errors.ts'
 import { listJobs, progressOf } from '../jobs/read.ts'
+import { storablePattern } from '../json-schema.ts'
 import { route } from './route.ts'
 import { jobStatus, metadata, microCents, moment, orNull, progress } from './schemas.ts'
 
@@ -12,9 +12,15 @@ const query = Type.Object(
     limit: Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'Jobs per page.' }),
     cursor: Type.Optional(Type.String({ description: 'nextCursor of the page before.' })),
     status: Type.Optional(jobStatus),
-    modelId: Type.Optional(Type.String({ description: 'Only jobs of this model (its slug).' })),
+    modelId: Type.Optional(
+      Type.String({ pattern: storablePattern, description: 'Only jobs of this model (its slug).' }),
+    ),
   },
-  { additionalProperties: false, patternProperties: { [metadataFilter]: Type.String() } },
+  {
+    additionalProperties: false,
+    patternProperties: { [metadataFilter]: Type.String({ pattern: storablePattern }) },
+    propertyNames: { type: 'string', pattern: storablePattern },
+  },
 )
 
 const answer = Type.Object({
@@ -75,8 +81,5 @@ function readMetadata(query: Record<string, unknown>): Record<string, string> | 
     const key = /^metadata\[(.+)\]$/.exec(name)?.[1]
     return key === undefined ? [] : [[key, String(value)]]
   })
-  if (entries.some(([, value]) => value.includes('\0'))) {
-    throw new ApiError('VALIDATION_ERROR', 'metadata must not contain U+0000.')
-  }
   return entries.length === 0 ? undefined : Object.fromEntries(entries)
 }

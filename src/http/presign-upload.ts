@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { storablePattern } from '../json-schema.ts'
 import { createUpload, uploadTypes } from '../uploads/uploads.ts'
 import { route } from './route.ts'
 import { moment } from './schemas.ts'
@@ -11,7 +12,7 @@ export const presignUploadRoute = route({
   scope: 'submit_job',
   body: Type.Object(
     {
-      filename: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\u0000]*$' }),
+      filename: Type.String({ minLength: 1, maxLength: 255, pattern: storablePattern }),
       contentType: Type.String({ description: `One of ${Object.keys(uploadTypes).join(', ')}.` }),
     },
     { additionalProperties: false },

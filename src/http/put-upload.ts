@@ -28,12 +28,15 @@ export function acceptUploads(app: FastifyInstance, services: Services): void {
       async (request) => {
         const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
         const body = (request.body ?? request.raw) as IncomingMessage
-        const { bytes } = await storeUpload(services.pool, services.storage, {
-          id: request.params.id,
-          contentType,
-          body,
-        })
-        return { success: true, data: { id: request.params.id, bytes }, requestId: request.id }
+        const file = { id: request.params.id, contentType, body }
+        try {
+          const { bytes } = await storeUpload(services.pool, services.storage, file)
+          return { success: true, data: { id: request.params.id, bytes }, requestId: request.id }
+        } finally {
+          // What is left of a refused file is read and thrown away: unread, it would keep the client from the
+          // answer and the connection from closing. requestTimeout ends those who send without end.
+          request.raw.resume()
+        }
       },
     )
   })

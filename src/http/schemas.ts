@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { storablePattern } from '../json-schema.ts'
 
 export const jobStatus = Type.Enum(['pending', 'processing', 'completed', 'failed', 'cancelled'], {
   description: 'pending → processing → completed or failed; a pending job can be cancelled.',
@@ -18,15 +19,15 @@ export const moment = Type.String({ description: 'ISO 8601, UTC.' })
 export const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
   Type.Union([schema, Type.Null()])
 
-export const metadata = Type.Record(
-  Type.String({ minLength: 1, maxLength: 40 }),
-  Type.String({ maxLength: 500 }),
-  {
-    description: 'At most 16 short strings of your own, given back by get, list and webhook.',
-    maxProperties: 16,
-  },
-)
+// Type.Record says nothing of the length of names, and lets a name with a line break have any value.
+export const metadata = Type.Unsafe<Record<string, string>>({
+  type: 'object',
+  description: 'At most 16 short strings of your own, given back by get, list and webhook.',
+  maxProperties: 16,
+  propertyNames: { type: 'string', minLength: 1, maxLength: 40, pattern: storablePattern },
+  additionalProperties: { type: 'string', maxLength: 500, pattern: storablePattern },
+})
 
 export const jobIdParams = Type.Object({
-  jobId: Type.String({ description: 'The id that the submit answered.' }),
+  jobId: Type.String({ pattern: storablePattern, description: 'The id that the submit answered.' }),
 })

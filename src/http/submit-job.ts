@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { acceptJob } from '../jobs/accept.ts'
+import { storablePattern } from '../json-schema.ts'
 import { route } from './route.ts'
 import { metadata, microCents, moment } from './schemas.ts'
 
@@ -20,7 +21,10 @@ const body = Type.Object(
       description: "What the model's input schema asks for.",
     }),
     webhookUrl: Type.Optional(
-      Type.String({ description: 'A public https URL that is told when the job has completed or failed.' }),
+      Type.String({
+        pattern: storablePattern,
+        description: 'A public https URL that is told when the job has completed or failed.',
+      }),
     ),
     metadata: Type.Optional(metadata),
     maxCostMicroCents: Type.Optional(

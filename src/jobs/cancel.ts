@@ -16,7 +16,6 @@ export async function cancelJob(
 ): Promise<{ refundedMicroCents: number }> {
   return transaction(pool, async (client) => {
     const { rowCount } = await client.query({
-      name: 'job-cancel',
       text: `
         update jobs set status = 'cancelled', completed_at = $3
         where id = $1 and account_id = $2 and status = 'pending'`,

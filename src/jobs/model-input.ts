@@ -1,6 +1,6 @@
 import { type Catalogue, checkInput, type Model } from '../catalogue/load.ts'
 import { ApiError } from '../errors.ts'
-import { type Issue, missing, nearest } from '../json-schema.ts'
+import { type Issue, missing, nearest, sentence } from '../json-schema.ts'
 import { type Price, price } from '../pricing/price.ts'
 
 /** The model that a slug names: `provider/model/capability`, or `provider/model` where only one capability exists. */
@@ -62,9 +62,7 @@ export function partialInput(
 }
 
 function invalidInput(issues: Issue[]): ApiError {
-  const [first] = issues
-  const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see details.issues)` : ''
-  return new ApiError('INVALID_INPUT', `${first!.path} ${first!.message}${more}.`, { issues })
+  return new ApiError('INVALID_INPUT', sentence(issues, 'input'), { issues })
 }
 
 /** The price of a checked input. */

@@ -75,7 +75,6 @@ export async function getJob(db: Db, accountId: bigint, jobId: string): Promise<
       webhook_url: string | null
     }
   >({
-    name: 'job-get',
     text: `
       select ${summaryColumns}, j.error_code, j.error_message, j.webhook_url,
         case when j.status = 'completed' then (
@@ -132,7 +131,6 @@ export async function listJobs(
   options: ListOptions,
 ): Promise<{ jobs: JobSummary[]; nextCursor: string | null }> {
   const { rows } = await db.query<SummaryRow>({
-    name: 'job-list',
     text: `
       select ${summaryColumns} from jobs j
       where j.account_id = $1

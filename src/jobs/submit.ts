@@ -198,7 +198,6 @@ async function lockAccounts(client: pg.PoolClient, ids: bigint[]): Promise<Map<b
 // In a statement of its own: it must see what was committed while we waited for the locks.
 async function countUnfinished(client: pg.PoolClient, ids: bigint[]): Promise<Map<bigint, number>> {
   const { rows } = await client.query<{ account_id: bigint; unfinished: number }>({
-    name: 'submit-count-unfinished',
     text: `
       select account_id, count(*)::int as unfinished from jobs
       where account_id = any($1) and status in ('pending', 'processing') group by account_id`,
@@ -226,7 +225,6 @@ async function findEarlier(client: pg.PoolClient, batch: Submission[]): Promise<
     estimated_completion_at: Date
     cost_micro_cents: bigint
   }>({
-    name: 'submit-find-earlier',
     text: `
       select k.account_id, k.key, k.request_hash, j.id, j.request_id, j.estimated_completion_at, j.cost_micro_cents
       from unnest($1::bigint[], $2::text[]) as asked (account_id, key)

@@ -43,7 +43,6 @@ export async function charge(db: Db, charges: Charge[]): Promise<void> {
  */
 export async function refund(db: Db, jobId: string): Promise<bigint> {
   const { rows } = await db.query<{ amount_micro_cents: bigint }>({
-    name: 'ledger-refund',
     text: `
       with refunded as (
         insert into ledger_transfers

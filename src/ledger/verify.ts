@@ -16,10 +16,10 @@ const rules: Record<string, string> = {
     left join (select to_account_id as id, sum(amount_micro_cents) as total from ledger_transfers group by 1) i using (id)
     left join (select from_account_id as id, sum(amount_micro_cents) as total from ledger_transfers group by 1) o using (id)
     where a.kind = 'balance' and a.balance_micro_cents <> coalesce(i.total, 0) - coalesce(o.total, 0)`,
-  'a transfer stays within one mode': `
+  'a transfer runs between two accounts of one mode': `
     select t.id as transfer, f.mode as "from", r.mode as "to"
-    from ledger_transfers t join accounts f on f.id = from_account_id join accounts r on r.id = to_account_id
-    where f.mode <> r.mode`,
+    from ledger_transfers t left join accounts f on f.id = from_account_id left join accounts r on r.id = to_account_id
+    where f.mode is distinct from r.mode or f.id is null`,
   'every job is charged exactly once, by its price, from its account': `
     select j.id as job, j.cost_micro_cents as price, count(t.id) as charges, sum(t.amount_micro_cents) as charged
     from jobs j left join ledger_transfers t on t.job_id = j.id and t.kind = 'charge'
