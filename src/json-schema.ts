@@ -40,6 +40,12 @@ function isHttpUrl(text: string): boolean {
   return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && text.length <= 4096
 }
 
+/** Text that can be stored: PostgreSQL's takes no U+0000, and its jsonb no half of a surrogate pair either. */
+export const storablePattern = '^[^\\u0000\\ud800-\\udfff]*$'
+
+/** The message of an issue whose text cannot be stored. */
+export const unstorable = 'must not contain U+0000 or half of a surrogate pair'
+
 /** Compiles a JSON Schema (draft 2020-12); throws on a keyword it does not know. */
 export function compile(schema: object, source: 'json' | 'text' = 'json'): ValidateFunction {
   return (source === 'json' ? strictAjv : textAjv).compile(schema)
@@ -58,7 +64,7 @@ export function check(validate: ValidateFunction, value: unknown, root: string):
 function toIssues(errors: ErrorObject[], root: string): Issue[] {
   const issues = errors
     // the parent of a failed part repeats it
-    .filter((error) => error.keyword !== 'if' && error.keyword !== 'anyOf' && error.keyword !== 'oneOf')
+    .filter((error) => !['if', 'anyOf', 'oneOf', 'propertyNames'].includes(error.keyword))
     .map((error) => toIssue(error, root))
   return issues.filter((issue, index) => issues.findIndex((other) => other.path === issue.path) === index)
 }
@@ -80,6 +86,9 @@ function toIssue(error: ErrorObject, root: string): Issue {
       message: unknownField(params.additionalProperty, known),
     }
   }
+  if (error.propertyName !== undefined) {
+    return { path: join(path, [error.propertyName]), message: `has a name that ${messageOf(error)}` }
+  }
   return { path, message: messageOf(error) }
 }
 
@@ -96,6 +105,8 @@ function messageOf({ keyword, params, message, data, parentSchema }: ErrorObject
       return params.limit === 1 ? 'must not be empty' : `must be at least ${params.limit} characters long`
     case 'format':
       return params.format === 'uri' ? 'must be an http or https URL' : `must be a valid ${params.format}`
+    case 'pattern':
+      return params.pattern === storablePattern ? unstorable : (message ?? 'is not valid')
     default:
       return message ?? 'is not valid'
   }
@@ -111,6 +122,14 @@ function join(root: string, steps: string[]): string {
     (path, step) => (/^\d+$/.test(step) ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`),
     root,
   )
+}
+
+/** The first issue as a sentence, with the number of those that follow. `whole` names a value without a path. */
+export function sentence(issues: Issue[], whole: string): string {
+  const [first, ...others] = issues
+  const text = `${first?.path || whole} ${first?.message}`
+  if (others.length > 0) return `${text} (and ${others.length} more, see details.issues).`
+  return text.endsWith('?') ? text : `${text}.`
 }
 
 /** The text for a field that is not known: with the nearest name that is. */

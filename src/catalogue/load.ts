@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import type { ValidateFunction } from 'ajv/dist/2020.js'
-import { check, compile, type Issue, type JsonSchema } from '../json-schema.ts'
+import { check, compile, type Issue, type JsonSchema, storablePattern, unstorable } from '../json-schema.ts'
 import { type Pricing, price } from '../pricing/price.ts'
 import { lenient } from './lenient.ts'
 import {
@@ -118,9 +118,13 @@ function checkModel(model: Model, path: string): void {
     if (missing !== undefined)
       throw new CatalogueError(`${path}: pricing.factors.${field}: option "${missing}" has no multiplier`)
   }
+  const required = (model.inputSchema.required as string[]).map((field) => [field, model.example[field]])
+  const [wrongDefault] = checkInput(model, Object.fromEntries(required)).issues
   const { issues, input } = checkInput(model, model.example)
   if (issues[0] !== undefined)
     throw new CatalogueError(`${path}: example: ${issues[0].path} ${issues[0].message}`)
+  if (wrongDefault !== undefined)
+    throw new CatalogueError(`${path}: default of ${wrongDefault.path} ${wrongDefault.message}`)
   if ('field' in price(model.pricing, input)) throw new CatalogueError(`${path}: the example has no price`)
 }
 
@@ -150,14 +154,15 @@ function unequalSum(model: Model, input: Record<string, unknown>): Issue[] {
   return [{ path: `input.${rule.array}`, message }]
 }
 
-// PostgreSQL's jsonb takes neither U+0000 nor half a surrogate pair.
-function unstorableText(value: unknown, path: string): Issue[] {
-  if (typeof value === 'string') {
-    const isGood = value.isWellFormed() && !value.includes('\0')
-    return isGood ? [] : [{ path, message: 'must not contain U+0000 or half of a surrogate pair' }]
-  }
+const storable = new RegExp(storablePattern, 'u')
+// A body of 1 MB can nest half a million arrays, more than the call stack holds.
+const mostNesting = 32
+
+function unstorableText(value: unknown, path: string, depth = 0): Issue[] {
+  if (typeof value === 'string') return storable.test(value) ? [] : [{ path, message: unstorable }]
   if (value === null || typeof value !== 'object') return []
+  if (depth === mostNesting) return [{ path, message: `is nested more than ${mostNesting} levels deep` }]
   return Object.entries(value).flatMap(([name, item]) =>
-    unstorableText(item, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`),
+    unstorableText(item, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`, depth + 1),
   )
 }

@@ -147,7 +147,8 @@ const sniffedBytes = 4_100
 async function* checked(body: Readable, contentType: string): AsyncGenerator<Buffer> {
   let start = Buffer.alloc(0)
   let isKnown = false
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  // a destroyed request could not be read to its end any more, which its answer needs
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     if (isKnown) {
       yield chunk
       continue
