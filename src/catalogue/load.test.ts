@@ -156,8 +156,20 @@ test('a small good catalogue loads, with its slug from the path', () => {
 })
 
 const spoilt: [string, RegExp, (files: ReturnType<typeof goodFiles>) => void][] = [
-  ['text that is no JSON', /JSON/, (files) => void (files[modelPath] = '{"name": ')],
-  ['an unknown key', /categry is not a known field/, (files) => void (files[modelPath].categry = 'video')],
+  [
+    'text that is no JSON',
+    /JSON/,
+    (files) => {
+      files[modelPath] = '{"name": '
+    },
+  ],
+  [
+    'an unknown key',
+    /categry is not a known field/,
+    (files) => {
+      files[modelPath].categry = 'video'
+    },
+  ],
   ['a missing key', /processingSeconds is required/, (files) => delete files[modelPath].processingSeconds],
   [
     'an option without a multiplier',
@@ -167,37 +179,51 @@ const spoilt: [string, RegExp, (files: ReturnType<typeof goodFiles>) => void][] 
   [
     'a multiplier of no option',
     /pricing\.factors\.size: "xl" is no option of the input/,
-    (files) => void (files[modelPath].pricing.factors.size.xl = '3'),
+    (files) => {
+      files[modelPath].pricing.factors.size.xl = '3'
+    },
   ],
   [
     'a factor of no field',
     /pricing\.factors\.sise: input has no options of this name/,
-    (files) => void (files[modelPath].pricing.factors.sise = { s: '1' }),
+    (files) => {
+      files[modelPath].pricing.factors.sise = { s: '1' }
+    },
   ],
   [
     'a factor named like a part of every object',
     /pricing\.factors\.constructor: input has no options of this name/,
-    (files) => void (files[modelPath].pricing.factors.constructor = { s: '1' }),
+    (files) => {
+      files[modelPath].pricing.factors.constructor = { s: '1' }
+    },
   ],
   [
     'a multiplier that is a number',
     /pricing\.factors\.size\.s must be string/,
-    (files) => void (files[modelPath].pricing.factors.size.s = 1),
+    (files) => {
+      files[modelPath].pricing.factors.size.s = 1
+    },
   ],
   [
     'a multiplier that is no plain decimal',
     /pricing\.factors\.size\.s must match/,
-    (files) => void (files[modelPath].pricing.factors.size.s = '1e3'),
+    (files) => {
+      files[modelPath].pricing.factors.size.s = '1e3'
+    },
   ],
   [
     'a base cost with a fraction',
     /pricing\.baseCostMicroCents must be integer/,
-    (files) => void (files[modelPath].pricing.baseCostMicroCents = 0.5),
+    (files) => {
+      files[modelPath].pricing.baseCostMicroCents = 0.5
+    },
   ],
   [
     'an example that does not fit',
     /example: input\.size must be one of "s", "l"/,
-    (files) => void (files[modelPath].example.size = 'm'),
+    (files) => {
+      files[modelPath].example.size = 'm'
+    },
   ],
   [
     'an example that lacks what is required',
@@ -207,17 +233,23 @@ const spoilt: [string, RegExp, (files: ReturnType<typeof goodFiles>) => void][] 
   [
     'a default that is no option',
     /default of input\.size must be one of "s", "l"/,
-    (files) => void (files[modelPath].input.properties.size.default = 'm'),
+    (files) => {
+      files[modelPath].input.properties.size.default = 'm'
+    },
   ],
   [
     'a schema with an unknown keyword',
     /input: .*maxLenght/,
-    (files) => void (files[modelPath].input.properties.prompt.maxLenght = 10),
+    (files) => {
+      files[modelPath].input.properties.prompt.maxLenght = 10
+    },
   ],
   [
     'an input that takes unknown fields',
     /input\.additionalProperties must be/,
-    (files) => void (files[modelPath].input.additionalProperties = true),
+    (files) => {
+      files[modelPath].input.additionalProperties = true
+    },
   ],
   [
     'a field without a description',
@@ -227,7 +259,9 @@ const spoilt: [string, RegExp, (files: ReturnType<typeof goodFiles>) => void][] 
   [
     'no version',
     /versions must NOT have fewer than 1 items/,
-    (files) => void (files[modelPath].versions = []),
+    (files) => {
+      files[modelPath].versions = []
+    },
   ],
 ]
 for (const [what, reason, spoil] of spoilt) {
@@ -247,26 +281,34 @@ for (const [what, reason, spoil] of spoilt) {
 
 test('a folder of no known provider, and a file of no known capability, are refused by name', () => {
   assert.throws(
-    () => loadChanged((files) => void (files['providers.json'] = {})),
+    () =>
+      loadChanged((files) => {
+        files['providers.json'] = {}
+      }),
     /^Error: acme\/painter\/text-to-video\.json: provider "acme" is not in providers\.json$/,
   )
   assert.throws(
-    () => loadChanged((files) => void (files['capabilities.json'] = {})),
+    () =>
+      loadChanged((files) => {
+        files['capabilities.json'] = {}
+      }),
     /^Error: acme\/painter\/text-to-video\.json: capability "text-to-video" is not in capabilities\.json$/,
   )
 })
 
 test('providers.json and capabilities.json are refused by their own names', () => {
   assert.throws(
-    () => loadChanged((files) => void ((files['providers.json']!.acme as { color: string }).color = 'red')),
+    () =>
+      loadChanged((files) => {
+        ;(files['providers.json']!.acme as { color: string }).color = 'red'
+      }),
     /^Error: providers\.json: acme\.color must match/,
   )
   assert.throws(
     () =>
-      loadChanged(
-        (files) =>
-          void ((files['capabilities.json']!['text-to-video'] as { category: string }).category = 'smell'),
-      ),
+      loadChanged((files) => {
+        ;(files['capabilities.json']!['text-to-video'] as { category: string }).category = 'smell'
+      }),
     /^Error: capabilities\.json: text-to-video\.category must be one of/,
   )
   assert.throws(() => loadCatalogue(join(root, 'nowhere')), /^Error: providers\.json: /)
