@@ -11,7 +11,10 @@ const tableSize = 128
 
 /** Random values on a grid with a smooth way between them. */
 export function makeNoise(random: Random): Noise {
-  const values = Float32Array.from({ length: tableSize * tableSize }, random)
+  const values = new Float32Array(tableSize * tableSize)
+  for (let index = 0; index < values.length; index++) {
+    values[index] = random()
+  }
   const valueAt = (column: number, row: number): number =>
     values[(row & (tableSize - 1)) * tableSize + (column & (tableSize - 1))]!
   const at = (x: number, y: number): number => {
@@ -30,12 +33,13 @@ export function makeNoise(random: Random): Noise {
       let sum = 0
       let weight = 0.5
       let total = 0
+      let scale = 1
       for (let octave = 0; octave < octaves; octave++) {
-        const scale = 2 ** octave
         // Shifted, so that the grid lines of the octaves do not fall on each other.
         sum += weight * at(x * scale + octave * 17.3, y * scale + octave * 41.7)
         total += weight
         weight /= 2
+        scale *= 2
       }
       return sum / total
     },

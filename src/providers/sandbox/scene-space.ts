@@ -111,17 +111,19 @@ function nebulaLayer(stage: Stage, [deep, cloud, spark]: readonly [Rgb, Rgb, Rgb
   const context = canvas.getContext('2d')
   const image = context.createImageData(canvas.width, canvas.height)
   const tilt = between(random, -0.6, 0.6)
-  for (let row = 0; row < canvas.height; row++) {
-    for (let column = 0; column < canvas.width; column++) {
-      const u = column / canvas.height
-      const v = row / canvas.height
+  // Read once: on a canvas these are calls into the library, and here they would be made for every pixel.
+  const { width: columns, height: rows } = canvas
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const u = column / rows
+      const v = row / rows
       const bend = noise.layered(u * 1.6, v * 1.6, 4)
       const thick = noise.layered(u * 2.2 + bend * 1.5, v * 2.2 + 7 + bend * 1.5, 5)
       const band = Math.exp(-(((v - 0.5 - tilt * (u - 0.9) + (bend - 0.5) * 0.5) / 0.34) ** 2))
       const gas = smoothStep(0.34, 0.8, thick) * (0.25 + 0.9 * band)
       const hot = smoothStep(0.55, 0.85, noise.layered(u * 2.6 + 30, v * 2.6 + bend, 4)) * band
       const color = blend(blend([4, 5, 14], deep, 0.35 + 0.5 * band), blend(cloud, spark, hot), gas)
-      const at = 4 * (row * canvas.width + column)
+      const at = 4 * (row * columns + column)
       image.data[at] = color[0]
       image.data[at + 1] = color[1]
       image.data[at + 2] = color[2]

@@ -177,18 +177,20 @@ function cloudLayer(stage: Stage, light: { x: number; y: number } | null): Layer
   const context = canvas.getContext('2d')
   const image = context.createImageData(canvas.width, canvas.height)
   const sunSide = light === null ? 0 : light.x < width / 2 ? -1 : 1
-  for (let row = 0; row < canvas.height; row++) {
-    const height = row / canvas.height
+  // Read once: on a canvas these are calls into the library, and here they would be made for every pixel.
+  const { width: columns, height: rows } = canvas
+  for (let row = 0; row < rows; row++) {
+    const height = row / rows
     const flat = 1 / (1.12 - height)
-    for (let column = 0; column < canvas.width; column++) {
-      const x = (column / canvas.height - 1.6) * 1.5 * Math.min(3.2, flat ** 0.7) + 40
+    for (let column = 0; column < columns; column++) {
+      const x = (column / rows - 1.6) * 1.5 * Math.min(3.2, flat ** 0.7) + 40
       const y = flat * 1.7
       const thick = noise.layered(x, y, 5)
       const cloud = smoothStep(cover, cover + 0.2, thick)
       const towards = noise.layered(x + 0.16 * sunSide, y - 0.14, 4)
       const lit = smoothStep(-0.1, 0.13, thick - towards)
       const color: Rgb = blend(dark, bright, 0.25 + 0.75 * lit)
-      const at = 4 * (row * canvas.width + column)
+      const at = 4 * (row * columns + column)
       image.data[at] = color[0]
       image.data[at + 1] = color[1]
       image.data[at + 2] = color[2]
