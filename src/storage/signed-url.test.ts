@@ -27,7 +27,7 @@ test('another path, method, expiry, signature or secret is forged, even when lon
     { path: '/files/y' },
     { method: 'GET' },
     { query: { ...signed.query, expires: late } },
-    { query: { ...signed.query, signature: `${signed.query['signature']!.slice(0, -1)}!` } },
+    { query: { ...signed.query, signature: `${signed.query.signature!.slice(0, -1)}!` } },
     { query: { ...signed.query, signature: '' } },
     { query: {} },
     { query: { expires: ['1'], signature: ['2'] } },

@@ -1,0 +1,12 @@
+import { benchSandbox } from './sandbox.ts'
+import { benchSubmit } from './submit.ts'
+import { printTable } from './table.ts'
+
+await benchSubmit()
+
+const films = await benchSandbox()
+console.log('\nSandbox: seconds of 720p film with sound, drawn, encoded and muxed')
+printTable(
+  ['film', 'length s', 'per second of one core', 'per second of wall'],
+  films.map((film) => [film.kind, film.filmSeconds, film.perCoreSecond, film.perWallSecond]),
+)
