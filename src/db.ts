@@ -6,6 +6,9 @@ export type Db = Pick<pg.ClientBase, 'query'>
 // bigint comes as text from pg: money fits a JS number only up to 2^53, so it is read as bigint.
 pg.types.setTypeParser(pg.types.builtins.INT8, (text) => BigInt(text))
 
+/** How long the server lets a statement, and a transaction that does nothing, go on. */
+const limits = { statement_timeout: 30_000, idle_in_transaction_session_timeout: 60_000 }
+
 /**
  * A pool of at most `max` connections (8–16 measured best: 64 halve the rate of a hot row). `onError` hears
  * of connections that die while idle; without a listener that would end the process.
@@ -17,6 +20,8 @@ export function createPool(connection: pg.PoolConfig, max: number, onError: (err
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 60_000,
     application_name: 'filmgate',
+    keepAlive: true,
+    ...limits,
   })
   pool.on('error', onError)
   // while it is lent out a client's error is the borrower's, but without a listener it would end the process
@@ -59,4 +64,9 @@ export function isUnavailable(error: unknown): boolean {
 /** True for the errors that a concurrent transaction caused (serialization failure, deadlock): try again. */
 export function isTransient(error: unknown): boolean {
   return error instanceof pg.DatabaseError && (error.code === '40001' || error.code === '40P01')
+}
+
+/** True if a value was text that PostgreSQL can't hold (U+0000, half a surrogate pair). */
+export function isUnstorableText(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '22021' || error.code === '22P05')
 }

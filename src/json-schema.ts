@@ -60,11 +60,15 @@ export function check(validate: ValidateFunction, value: unknown, root: string):
   return toIssues(validate.errors ?? [], root)
 }
 
+// A hostile body may have more problems than anyone wants to read, or to be sent.
+const maxIssues = 100
+
 /** Makes Ajv's errors readable: each names the field as a client writes it, and the remedy. */
 function toIssues(errors: ErrorObject[], root: string): Issue[] {
   const issues = errors
     // the parent of a failed part repeats it
     .filter((error) => !['if', 'anyOf', 'oneOf', 'propertyNames'].includes(error.keyword))
+    .slice(0, maxIssues)
     .map((error) => toIssue(error, root))
   return issues.filter((issue, index) => issues.findIndex((other) => other.path === issue.path) === index)
 }

@@ -16,6 +16,7 @@ const plansThatStayGood = `
 export async function migrate(pool: pg.Pool, log: Logger): Promise<void> {
   const client = await pool.connect()
   try {
+    await client.query('set statement_timeout = 0')
     await client.query('select pg_advisory_lock($1)', [migrationLock])
     await runMigrations({ pgPool: pool })
     await client.query(plansThatStayGood)

@@ -219,6 +219,40 @@ test('a body that is not JSON, not an object, empty, or of another type is refus
   assert.match(unknown.message, /did you mean "webhookUrl"/)
 })
 
+test('text that the database cannot hold is refused wherever it stands', async () => {
+  const seed = seedBody(textToVideo)
+  await refused({ ...seed, metadata: { note: 'a\0b' } }, 400, 'VALIDATION_ERROR')
+  await refused({ ...seed, metadata: { note: '\ud800' } }, 400, 'VALIDATION_ERROR')
+  await refused({ ...seed, input: { ...seed.input, prompt: 'half \udc00' } }, 400, 'INVALID_INPUT')
+  for (const path of [
+    '/v1/jobs?modelId=%00',
+    '/v1/jobs/%00',
+    '/v1/jobs?metadata[a]=%00',
+    '/v1/jobs/%E0%A4%A',
+  ]) {
+    const { status, body } = await gateway.call('GET', path, { key: customer.key })
+    assert.equal(status, 400, path)
+    assert.equal(body.error.code, 'VALIDATION_ERROR')
+  }
+})
+
+test('a body of a thousand unknown fields, or of brackets only, is refused like any other', async () => {
+  const seed = seedBody(textToVideo)
+  const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`field_${index}`, index]))
+  const error = await refused({ ...seed, input: { ...seed.input, ...many } }, 400, 'INVALID_INPUT')
+  assert.ok(error.details.issues.length <= 100)
+  await refused(
+    `{"model":"${textToVideo}","input":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}}`,
+    400,
+    'INVALID_INPUT',
+  )
+  await refused(
+    `{"model":"${textToVideo}","input":{"multishot":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,
+    400,
+    'INVALID_INPUT',
+  )
+})
+
 test('a body of 2 MB is refused', async () => {
   const { input } = seedBody(textToVideo)
   await refused(

@@ -138,8 +138,9 @@ export function checkInput(
 ): { input: Record<string, unknown>; issues: Issue[] } {
   const complete = lenient(model.inputSchema, input) as Record<string, unknown>
   const issues = check(validators.get(model)!, complete, 'input')
-  if (issues.length === 0) issues.push(...unequalSum(model, complete))
-  return { input: complete, issues: [...issues, ...unstorableText(complete, 'input')] }
+  // only of what fits the schema, and so is neither deep nor long
+  if (issues.length === 0) issues.push(...unequalSum(model, complete), ...unstorableText(complete, 'input'))
+  return { input: complete, issues }
 }
 
 // The schema's sumEqualsField: checked here, since it needs the defaults filled in.

@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { isUnavailable } from '../db.ts'
+import { isUnavailable, isUnstorableText } from '../db.ts'
 import { ApiError } from '../errors.ts'
 
 /** Answers any thrown thing in the documented form; what is not meant for clients is only logged. */
@@ -45,6 +45,9 @@ function toApiError(error: unknown, request: FastifyRequest): ApiError {
   if (refusal !== undefined) {
     const [name, text] = refusal
     return new ApiError(name, text, { issues: [{ path: 'body', message: text }] })
+  }
+  if (isUnstorableText(error)) {
+    return new ApiError('VALIDATION_ERROR', 'The request contains U+0000 or text that is not valid Unicode.')
   }
   if (isUnavailable(error)) {
     const text =

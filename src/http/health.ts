@@ -1,15 +1,22 @@
 import type { FastifyInstance } from 'fastify'
+import { coalesce } from '../coalesce.ts'
 import type { Services } from './services.ts'
 
 /** `/health/live` answers while the process does; `/health/ready` asks database, queue and storage. */
 export function serveHealth(app: FastifyInstance, { pool, storage }: Services): void {
   app.get('/health/live', async () => ({ status: 'ok' }))
+  const check = async () => ({
+    database: await passes(pool.query('select 1')),
+    queue: await passes(pool.query('select from graphile_worker.jobs limit 1')),
+    storage: await passes(storage.ready()),
+  })
+  // anyone may ask: however many do, one check at a time answers them
+  const sharedCheck = coalesce<void, Awaited<ReturnType<typeof check>>>(10_000, async (callers) => {
+    const found = await check()
+    return callers.map(() => found)
+  })
   app.get('/health/ready', async (request, reply) => {
-    const checks = {
-      database: await passes(pool.query('select 1')),
-      queue: await passes(pool.query('select from graphile_worker.jobs limit 1')),
-      storage: await passes(storage.ready()),
-    }
+    const checks = await sharedCheck()
     const isReady = Object.values(checks).every((check) => check === 'ok')
     if (!isReady) request.log.error({ checks }, 'not ready')
     return reply.status(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'unavailable', checks })

@@ -53,7 +53,8 @@ export async function acceptJob(
       `No upstream is set up for ${model.slug} on this server; nothing was charged. Test keys (pb_test_…) are rendered by the sandbox.`,
     )
   }
-  if (request.webhookUrl !== undefined) await checkWebhookUrl(context.outbound, request.webhookUrl)
+  const webhookUrl =
+    request.webhookUrl === undefined ? undefined : await checkWebhookUrl(context.outbound, request.webhookUrl)
   const usualMs =
     provider.expectedMs?.({ model, input: input as Record<string, Json> }) ?? model.processingSeconds * 1000
   return context.submit({
@@ -66,7 +67,7 @@ export async function acceptJob(
     provider: provider.name,
     input,
     metadata: request.metadata,
-    webhookUrl: request.webhookUrl,
+    webhookUrl,
     costMicroCents,
     createdAt: now,
     estimatedCompletionAt: new Date(now.getTime() + usualMs),
@@ -137,7 +138,8 @@ export function quote(
   return { quoteId, quoteExpiresAt: expiresAt }
 }
 
-async function checkWebhookUrl(outbound: Outbound, webhookUrl: string): Promise<void> {
+/** The URL as it will be called; throws INVALID_WEBHOOK_URL. */
+async function checkWebhookUrl(outbound: Outbound, webhookUrl: string): Promise<string> {
   const checked = outbound.check(webhookUrl, ['https:'])
   if (!checked.ok) throw new ApiError('INVALID_WEBHOOK_URL', `webhookUrl: ${checked.message}`)
   const resolved = await outbound.resolve(checked.url.hostname)
@@ -147,4 +149,5 @@ async function checkWebhookUrl(outbound: Outbound, webhookUrl: string): Promise<
   if (resolved.outcome === 'unresolved') {
     throw new ApiError('INVALID_WEBHOOK_URL', 'webhookUrl: The host name does not resolve.')
   }
+  return checked.url.href
 }

@@ -11,7 +11,7 @@ export interface LedgerReport {
 const rules: Record<string, string> = {
   "an account's balance is the sum of its transfers": `
     select a.id as account, a.user_id as user, a.mode, a.balance_micro_cents as balance,
-      coalesce(i.total, 0) - coalesce(o.total, 0) as transfers
+      (coalesce(i.total, 0) - coalesce(o.total, 0))::bigint as transfers
     from accounts a
     left join (select to_account_id as id, sum(amount_micro_cents) as total from ledger_transfers group by 1) i using (id)
     left join (select from_account_id as id, sum(amount_micro_cents) as total from ledger_transfers group by 1) o using (id)
@@ -20,8 +20,13 @@ const rules: Record<string, string> = {
     select t.id as transfer, f.mode as "from", r.mode as "to"
     from ledger_transfers t left join accounts f on f.id = from_account_id left join accounts r on r.id = to_account_id
     where f.mode is distinct from r.mode or f.id is null`,
+  'credits come from funding, charges go to revenue, refunds come from it': `
+    select t.id as transfer, t.kind, f.kind as "from", r.kind as "to"
+    from ledger_transfers t join accounts f on f.id = from_account_id join accounts r on r.id = to_account_id
+    where (t.kind, f.kind, r.kind) not in
+      (('credit', 'funding', 'balance'), ('charge', 'balance', 'revenue'), ('refund', 'revenue', 'balance'))`,
   'every job is charged exactly once, by its price, from its account': `
-    select j.id as job, j.cost_micro_cents as price, count(t.id) as charges, sum(t.amount_micro_cents) as charged
+    select j.id as job, j.cost_micro_cents as price, count(t.id) as charges, sum(t.amount_micro_cents)::bigint as charged
     from jobs j left join ledger_transfers t on t.job_id = j.id and t.kind = 'charge'
     group by j.id
     having count(t.id) <> 1 or min(t.amount_micro_cents) <> j.cost_micro_cents
@@ -48,6 +53,7 @@ const rules: Record<string, string> = {
  */
 export async function verifyLedger(db: Db): Promise<LedgerReport> {
   await db.query('begin isolation level repeatable read read only')
+  await db.query('set local statement_timeout = 0')
   try {
     const problems: LedgerReport['problems'] = []
     for (const [rule, query] of Object.entries(rules)) {
