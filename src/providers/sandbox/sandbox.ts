@@ -35,6 +35,10 @@ export type Sandbox = Provider & {
   close(): Promise<void>
 }
 
+/** Films per thread that may wait for it: a minute's work, well within a job's time limit. */
+const queuePerThread = 8
+const busyDelayMs = 500
+const longestBusyDelayMs = 5_000
 const heartbeatEveryMs = 2_000
 /** A heartbeat older than this means that the rendering process has died. */
 const heartbeatStaleMs = 10_000
@@ -50,13 +54,14 @@ interface Render {
 }
 
 /** The built-in renderer, behaving like a small vendor with a disk of its own. Its threads start at the first job. */
-export function createSandbox({ directory, threads, clock = systemClock }: SandboxOptions): Sandbox {
+export function createSandbox({ directory, clock = systemClock, ...options }: SandboxOptions): Sandbox {
+  const threads = options.threads ?? Math.min(4, Math.max(1, availableParallelism() - 1))
   const processId = randomUUID()
   const renders = new Map<string, Render>()
   const pool = new Piscina<RenderTask, RenderResult>({
     filename: new URL('./render.ts', import.meta.url).href,
     minThreads: 0,
-    maxThreads: threads ?? Math.min(4, Math.max(1, availableParallelism() - 1)),
+    maxThreads: threads,
     idleTimeout: 60_000,
     // The encoders answer through the thread's event loop, which must not be put to sleep.
     atomics: 'disabled',
@@ -224,7 +229,10 @@ export function createSandbox({ directory, threads, clock = systemClock }: Sandb
     admit({ input }, waitedMs) {
       const reading = readMagic(promptsOf(input))
       const pendingMs = 'magic' in reading ? reading.magic.pendingSeconds * 1000 : 0
-      return Math.max(0, pendingMs - waitedMs)
+      if (pendingMs > waitedMs) return pendingMs - waitedMs
+      if (renders.size < threads * queuePerThread) return 0
+      // the longer it has waited the longer until it asks again, so that a long line asks seldom
+      return Math.min(longestBusyDelayMs, Math.max(busyDelayMs, waitedMs / 4))
     },
     submitIsIdempotent: true,
     expectedMs({ input }) {
