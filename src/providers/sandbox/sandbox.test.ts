@@ -131,6 +131,21 @@ test('a pending prompt keeps the job waiting for its seconds', async () => {
   })
 })
 
+test('a busy sandbox lets further jobs wait before they start, and takes them once it has room', async () => {
+  await withSandbox(async (sandbox) => {
+    const operations: Json[] = []
+    for (let index = 0; sandbox.admit!(requestOf({}), 0) === 0; index++) {
+      assert.ok(index < 8, 'one thread takes more than eight jobs')
+      operations.push(await accepted(sandbox, requestOf({}, { jobId: `job_line_${index}` })))
+    }
+    assert.equal(operations.length, 8)
+    assert.equal(sandbox.admit!(requestOf({}), 0), 500)
+    assert.equal(sandbox.admit!(requestOf({}), 60_000), 5_000)
+    for (const operation of operations) await sandbox.forget!(operation)
+    assert.equal(sandbox.admit!(requestOf({}), 0), 0)
+  })
+})
+
 test('a processing prompt keeps the job running for its seconds, even when the film is done', async () => {
   await withSandbox(async (sandbox, clock, directory) => {
     const request = requestOf({ prompt: 'A cat [sandbox:processing 60]' })
