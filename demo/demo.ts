@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createKey } from '../src/accounts/keys.ts'
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   const { dataDir } = loadConfig(process.env)
   const server = await startServer()
   try {
-    console.log(`filmgate is running on ${server.url}, its data lies in ${dataDir}`)
+    console.log(`filmgate is running on ${server.url}, its data lies in ${near(dataDir)}`)
     const client = createClient(server.url, await makeTestKey())
     const imageUrl = await client.upload('cat.jpg', 'image/jpeg', drawCat())
     console.log('Uploaded a picture of a cat in a room, and submitting the two published requests:')
@@ -149,7 +149,13 @@ function printTable(rendered: Rendered[]): void {
     job.costMicroCents.toLocaleString('en-US'),
     dollars(job.costMicroCents),
     `${job.seconds.toFixed(1)} s`,
-    job.file,
+    near(job.file),
   ])
   console.log(`\n${table([['model', 'micro-cents', 'cost', 'time', 'file'], ...rows]).join('\n')}`)
+}
+
+/** The path as seen from here, where that is shorter. */
+function near(path: string): string {
+  const seen = relative(process.cwd(), path)
+  return seen.startsWith('..') ? path : seen
 }
