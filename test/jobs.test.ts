@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFile as execFileCallback } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
@@ -6,6 +7,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { drawCat } from '../demo/cat.ts'
 import { jobFailures } from '../src/errors.ts'
 import { decodeEveryFrame } from '../src/media/frames.ts'
@@ -14,6 +16,7 @@ import { balanceOf, cloneDatabase, ledgerProblems, makeCustomer, transfersOf } f
 import { startGateway } from './gateway.ts'
 import { imageToVideo, seedBody, textToVideo } from './seeds.ts'
 
+const execFile = promisify(execFileCallback)
 const database = await cloneDatabase()
 const gateway = await startGateway({ databaseUrl: database.url, allowPrivateNetwork: true })
 const customer = await makeCustomer(database.pool, { microCents: 1_000_000_000n })
@@ -52,7 +55,37 @@ async function decode(job: { output: string }) {
   await writeFile(path, Buffer.from(await answer.arrayBuffer()))
   const decoded = await decodeEveryFrame(path)
   assert.ok(decoded.ok, JSON.stringify(decoded))
+  await compareWithFfprobe(path, decoded)
   return decoded
+}
+
+/** A second opinion by a decoder that shares nothing with ours, where the machine has one. */
+async function compareWithFfprobe(
+  path: string,
+  ours: { videoFrames: number; width: number; height: number; audioSamples: number },
+) {
+  const streams = await execFile('ffprobe', [
+    ...['-v', 'error', '-count_frames', '-print_format', 'json'],
+    ...['-show_entries', 'stream=codec_name,pix_fmt,width,height,nb_read_frames,r_frame_rate', path],
+  ]).then(
+    ({ stdout }) => JSON.parse(stdout).streams as Record<string, unknown>[],
+    (error) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    },
+  )
+  if (streams === undefined) return
+  const { width, height } = ours
+  const [video, audio] = streams
+  assert.deepEqual(video, {
+    codec_name: 'h264',
+    pix_fmt: 'yuv420p',
+    r_frame_rate: '24/1',
+    width,
+    height,
+    nb_read_frames: String(ours.videoFrames),
+  })
+  assert.equal(audio?.codec_name, ours.audioSamples > 0 ? 'aac' : undefined)
 }
 
 async function uploadCat(): Promise<string> {
