@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type pg from 'pg'
+import { atEnd } from '../../test/at-end.ts'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { transaction } from '../db.ts'
 import { charge, refund } from './ledger.ts'
@@ -33,12 +34,13 @@ await addJob('job_failed', 'failed')
 await addJob('job_cancelled', 'cancelled')
 
 const client = await pool.connect()
+atEnd(() => client.release())
 const report = await verifyLedger(client)
 
-/** What the check finds after `statements`, with the table's guards off; the damage is undone afterwards. */
+/** What the check finds after `statements`, with the table's guard off; the damage is undone afterwards. */
 async function problemsAfter(...statements: string[]) {
   await client.query('begin')
-  await client.query("set local session_replication_role = 'replica'")
+  await client.query('alter table ledger_transfers disable trigger user')
   for (const statement of statements) {
     const { rowCount } = await client.query(statement)
     assert.ok(rowCount! > 0, statement)
@@ -277,5 +279,4 @@ test('of very many problems the first hundred of a rule are listed', async () =>
        'job_lost_' || n from generate_series(1, 150) n`,
   )
   assert.equal(problems.length, 100)
-  client.release()
 })
