@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 
 export const roles = ['all', 'api', 'worker'] as const
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -86,16 +86,25 @@ function origin(name: string, text: string | undefined): string | undefined {
  */
 export function loadSigningSecret(dataDir: string): string {
   const path = join(dataDir, 'signing-secret')
-  mkdirSync(dataDir, { recursive: true })
-  try {
-    // 'wx' fails when it exists, so that of two starting processes one writes and both read the same
-    writeFileSync(path, `${randomBytes(32).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
+  if (!existsSync(path)) makeSecret(path)
   const secret = readFileSync(path, 'utf8').trim()
   if (Buffer.from(secret, 'base64url').length !== 32) {
     throw new ConfigError(`FILMGATE_DATA_DIR holds a broken ${path}: remove it to have a new one made`)
   }
   return secret
+}
+
+// Written aside and then linked, which fails where the name is taken: of processes that start together one wins,
+// and none reads a file that is still empty, as happened with four at once.
+function makeSecret(path: string): void {
+  const aside = `${path}.${randomBytes(6).toString('hex')}`
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(aside, `${randomBytes(32).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 })
+  try {
+    linkSync(aside, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    unlinkSync(aside)
+  }
 }

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+import { ConfigError, loadConfig, loadSigningSecret } from './config.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'filmgate-config-'))
+after(() => rmSync(root, { recursive: true, force: true }))
+
+test('without any setting the documented defaults hold', () => {
+  assert.deepEqual(loadConfig({}), {
+    host: '127.0.0.1',
+    port: 8787,
+    role: 'all',
+    dataDir: resolve('data'),
+    databaseUrl: undefined,
+    publicUrl: undefined,
+    allowPrivateNetwork: false,
+    logLevel: 'info',
+  })
+})
+
+test('an empty or blank value counts as unset', () => {
+  const names = ['PORT', 'HOST', 'FILMGATE_DATA_DIR', 'DATABASE_URL', 'PUBLIC_URL', 'FILMGATE_LOG_LEVEL']
+  for (const blank of ['', '  ']) {
+    const environment = Object.fromEntries(
+      [...names, 'FILMGATE_ALLOW_PRIVATE_NETWORK'].map((name) => [name, blank]),
+    )
+    assert.deepEqual(loadConfig(environment), loadConfig({}))
+  }
+})
+
+test('every setting is read, and the command line stands above the environment', () => {
+  const environment = {
+    PORT: '1234',
+    HOST: '0.0.0.0',
+    FILMGATE_DATA_DIR: '/var/lib/filmgate',
+    DATABASE_URL: 'postgresql://a:b@c/d',
+    PUBLIC_URL: 'https://films.example.com/',
+    FILMGATE_ALLOW_PRIVATE_NETWORK: '1',
+    FILMGATE_LOG_LEVEL: 'debug',
+  }
+  const config = loadConfig(environment)
+  assert.deepEqual(config, {
+    host: '0.0.0.0',
+    port: 1234,
+    role: 'all',
+    dataDir: '/var/lib/filmgate',
+    databaseUrl: 'postgresql://a:b@c/d',
+    publicUrl: 'https://films.example.com',
+    allowPrivateNetwork: true,
+    logLevel: 'debug',
+  })
+  const flags = { port: '0', host: '::1', role: 'worker' }
+  assert.deepEqual(loadConfig(environment, flags), { ...config, host: '::1', port: 0, role: 'worker' })
+})
+
+for (const [name, remedy, values] of [
+  ['PORT', /give a port number from 0 to 65535/, ['65536', '-1', '80.5', 'http', '0x50', '8787 8788', '1e3']],
+  [
+    'PUBLIC_URL',
+    /give an origin without a path, like https:\/\//,
+    [
+      'films.example.com',
+      'https://films.example.com/api',
+      'https://films.example.com/?x',
+      'https://user:secret@films.example.com',
+      'ftp://films.example.com',
+      'https://',
+    ],
+  ],
+  ['FILMGATE_ALLOW_PRIVATE_NETWORK', /give 1 to turn it on, or leave it unset/, ['yes', 'true', '2', 'on']],
+  ['FILMGATE_LOG_LEVEL', /give one of fatal, error, warn, info, debug, trace, silent/, ['verbose', 'INFO']],
+  ['DATABASE_URL', /write it as postgres:\/\/user:password@host\/database/, ['localhost', 'mysql://a:b@c/d']],
+] as const) {
+  test(`a wrong ${name} is refused in one line that names it, what is wrong and what is right`, () => {
+    for (const value of values) {
+      assert.throws(
+        () => loadConfig({ [name]: value }),
+        (error: Error) => {
+          assert.ok(error instanceof ConfigError)
+          assert.ok(error.message.startsWith(`${name} is `), error.message)
+          assert.match(error.message, remedy)
+          assert.ok(!error.message.includes('\n'))
+          if (name !== 'DATABASE_URL') assert.ok(error.message.includes(`"${value}"`))
+          return true
+        },
+      )
+    }
+  })
+}
+
+test('a wrong DATABASE_URL is not repeated, as it may hold a password', () => {
+  assert.throws(
+    () => loadConfig({ DATABASE_URL: 'mysql://user:hunter2@host/db' }),
+    (error: Error) => !error.message.includes('hunter2'),
+  )
+})
+
+test('a wrong flag is named as it was written', () => {
+  assert.throws(() => loadConfig({ PORT: '80' }, { port: 'x' }), /^Error: --port is "x"/)
+  assert.throws(
+    () => loadConfig({}, { role: 'boss' }),
+    /^Error: --role is "boss": give one of all, api, worker/,
+  )
+})
+
+test('the signing secret is made once, for the owner alone to read, and then reused', () => {
+  const directory = join(root, 'new', 'data')
+  const secret = loadSigningSecret(directory)
+  assert.equal(Buffer.from(secret, 'base64url').length, 32)
+  assert.equal(statSync(join(directory, 'signing-secret')).mode & 0o777, 0o600)
+  assert.deepEqual(readdirSync(directory), ['signing-secret'])
+  assert.equal(loadSigningSecret(directory), secret)
+  assert.notEqual(loadSigningSecret(join(root, 'other')), secret)
+})
+
+test('a signing secret is kept as it is by a second start, even one that may not write', () => {
+  const directory = join(root, 'kept')
+  const secret = loadSigningSecret(directory)
+  const path = join(directory, 'signing-secret')
+  const before = statSync(path)
+  chmodSync(directory, 0o500)
+  assert.equal(loadSigningSecret(directory), secret)
+  chmodSync(directory, 0o700)
+  assert.equal(statSync(path).ino, before.ino)
+  assert.equal(readFileSync(path, 'utf8').trim(), secret)
+})
+
+test('a broken signing secret stops the start, with the way out', () => {
+  const directory = mkdtempSync(join(root, 'broken-'))
+  for (const content of ['', 'short', 'x'.repeat(200)]) {
+    writeFileSync(join(directory, 'signing-secret'), content)
+    assert.throws(
+      () => loadSigningSecret(directory),
+      (error: Error) =>
+        error instanceof ConfigError && /remove it to have a new one made/.test(error.message),
+    )
+  }
+})
+
+test('of several processes that start at once all get the same secret', async (t) => {
+  const config = new URL('./config.ts', import.meta.url).href
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    import(${JSON.stringify(config)}).then(({ loadSigningSecret }) => {
+      parentPort.on('message', (directory) => {
+        try { parentPort.postMessage(loadSigningSecret(directory)) } catch (error) { parentPort.postMessage(error.message) }
+      })
+      parentPort.postMessage('ready')
+    })`
+  const workers = Array.from({ length: 4 }, () => new Worker(code, { eval: true }))
+  t.after(() => Promise.all(workers.map((worker) => worker.terminate())))
+  const answer = (worker: Worker) => new Promise<string>((resolve) => worker.once('message', resolve))
+  await Promise.all(workers.map(answer))
+  for (let round = 0; round < 25; round++) {
+    const answers = Promise.all(workers.map(answer))
+    for (const worker of workers) worker.postMessage(join(root, `round-${round}`))
+    const secrets = new Set(await answers)
+    assert.equal(secrets.size, 1, [...secrets].join(', '))
+    assert.equal(Buffer.from([...secrets][0]!, 'base64url').length, 32)
+  }
+})
