@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { uploadTypes } from '../uploads/uploads.ts'
 import type { Services } from './services.ts'
@@ -10,8 +10,12 @@ const contentTypes = Object.fromEntries(
 
 /** Outputs and uploads, by signed URL, with single ranges so that players can seek. */
 export function serveFiles(app: FastifyInstance, { storage, verifyUrl }: Services): void {
-  app.get<{ Params: { '*': string } }>('/files/*', async (request, reply) => {
-    const key = request.params['*']
+  // not Fastify's own HEAD, which answers a content-length of 0
+  const method = ['GET', 'HEAD']
+  app.route({ method, url: '/files/*', exposeHeadRoute: false, handler })
+
+  async function handler(request: FastifyRequest, reply: FastifyReply) {
+    const key = (request.params as { '*': string })['*']
     const verdict = verifyUrl(`/files/${key}`, request.query, 'GET')
     if (verdict !== 'valid') {
       throw new ApiError(
@@ -44,7 +48,7 @@ export function serveFiles(app: FastifyInstance, { storage, verifyUrl }: Service
       return reply.send()
     }
     return reply.send(opened.stream)
-  })
+  }
 }
 
 /** One range of a Range header; several, or other units, are ignored as RFC 9110 (14.2) allows. */
