@@ -14,6 +14,11 @@ export function css([red, green, blue]: Rgb, alpha = 1): string {
   return `rgba(${Math.round(red)},${Math.round(green)},${Math.round(blue)},${Math.round(alpha * 1000) / 1000})`
 }
 
+/** The colour as one opaque pixel of an image's memory. */
+export function opaque([red, green, blue]: Rgb): number {
+  return ((255 << 24) | (Math.round(blue) << 16) | (Math.round(green) << 8) | Math.round(red)) >>> 0
+}
+
 /** The colour `share` of the way from one to the other. */
 export function blend(from: Rgb, to: Rgb, share: number): Rgb {
   return [

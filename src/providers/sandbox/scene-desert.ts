@@ -1,9 +1,10 @@
+import { stackLayers } from './layer-stack.ts'
 import { makeNoise, smoothStep } from './noise.ts'
-import { blend, css, type Rgb } from './painter.ts'
+import { blend, css, opaque, type Rgb } from './painter.ts'
 import { between } from './random.ts'
 import { makeBirds } from './scene-sea.ts'
 import { makeSky } from './sky.ts'
-import { drawLayer, type Layer, makeLayer, overhang, type Scene, type Stage } from './stage.ts'
+import { type Layer, makeLayer, overhang, type Scene, type Stage } from './stage.ts'
 import { softDot } from './weather.ts'
 
 /** Dunes one behind the other, each with a lit face and a shaded one that meet in a sharp crest. */
@@ -14,14 +15,13 @@ export function desert(stage: Stage): Scene {
   const side = sky.light !== null && sky.light.x > stage.width / 2 ? 1 : -1
   const dunes = [0.12, 0.3, 0.55, 0.95].map((near, index) => dune(stage, near, index, side))
   const birds = makeBirds(stage, mood.hasBirds ? 6 : 0)
+  const land = stackLayers(stage, dunes)
   const sand = blowingSand(stage)
   return {
     paint(context, camera, seconds) {
       sky.paint(context, camera, seconds)
       birds(context, seconds)
-      for (const layer of dunes) {
-        drawLayer(context, stage, layer, camera)
-      }
+      land(context, camera)
       sand(context, seconds)
     },
   }
@@ -48,26 +48,42 @@ function dune(stage: Stage, near: number, index: number, side: number): Layer {
     (context, left, right) => {
       const slopeAt = (x: number, reach: number): number =>
         ((crest(x + reach) - crest(x - reach)) / (2 * reach)) * -side
+      const colorAt = (x: number, down: number): Rgb => {
+        // The edge between light and shade runs down the dune at a slant and softens, as sand slides.
+        const from =
+          x + side * down * 1.25 + (noise.layered(x / (150 * unit), down / (110 * unit), 2) - 0.5) * 46 * unit
+        const face = smoothStep(-0.2, 0.24, slopeAt(from, 8 * unit + down * 0.4))
+        const here = blend(dark, lit, face)
+        const glow = Math.max(0, 1 - down / (26 * unit)) * 0.25 * face
+        return blend(blend(here, mood.light, glow), mood.shade, Math.min(0.3, (down / height) * 0.5 * near))
+      }
+      // Pixel by pixel into memory: as little rectangles the four dunes took a second.
+      const image = context.createImageData(context.canvas.width, context.canvas.height)
+      const pixels = new Uint32Array(image.data.buffer)
+      // Read once: on an image these are calls into the library, and here they would be made for every pixel.
+      const { width: columns, height: rows } = image
       const column = Math.max(1, Math.round(1.5 * unit))
-      const deepest = height + overhang(stage).y
-      for (let x = left; x < right; x += column) {
-        const y = crest(x)
-        const step = (2 + near) * unit
-        for (let down = 0; y + down < deepest; down += step) {
-          // The edge between light and shade runs down the dune at a slant and softens, as sand slides.
-          const from =
-            x +
-            side * down * 1.25 +
-            (noise.layered(x / (150 * unit), down / (110 * unit), 2) - 0.5) * 46 * unit
-          const face = smoothStep(-0.2, 0.24, slopeAt(from, 8 * unit + down * 0.4))
-          const here = blend(dark, lit, face)
-          const glow = Math.max(0, 1 - down / (26 * unit)) * 0.25 * face
-          context.fillStyle = css(
-            blend(blend(here, mood.light, glow), mood.shade, Math.min(0.3, (down / height) * 0.5 * near)),
-          )
-          context.fillRect(x, y + down, column + 0.6, step + 0.6)
+      const step = (2 + near) * unit
+      const frameTop = horizon - 150 * unit
+      for (let pixel = 0; pixel < columns; pixel += column) {
+        const x = left + pixel
+        const y = crest(x) - frameTop
+        const first = Math.max(0, Math.floor(y))
+        let color = 0
+        let down = 0
+        for (let row = first; row < rows; row++) {
+          if (row === first || row + 0.5 >= y + down) {
+            color = opaque(colorAt(x, down))
+            down += step
+          }
+          // The crest itself is feathered by what its first pixel holds of it.
+          const alpha = row === first ? Math.round(255 * (1 - (y - Math.floor(y)))) : 255
+          for (let wide = pixel; wide < pixel + column && wide < columns; wide++) {
+            pixels[row * columns + wide] = ((color & 0xffffff) | (alpha << 24)) >>> 0
+          }
         }
       }
+      context.putImageData(image, 0, 0)
       if (near > 0.4) {
         ripples(stage, context, crest, left, right, noise, near, css(blend(dark, mood.shade, 0.3), 0.2))
       }

@@ -1,9 +1,10 @@
 import type { SKRSContext2D } from '@napi-rs/canvas'
+import { stackLayers } from './layer-stack.ts'
 import { makeNoise, type Noise, smoothStep } from './noise.ts'
-import { blend, css, type Rgb, verticalGradient } from './painter.ts'
+import { blend, css, opaque, type Rgb, verticalGradient } from './painter.ts'
 import { between } from './random.ts'
 import { makeSky } from './sky.ts'
-import { drawLayer, type Layer, makeLayer, overhang, type Scene, type Stage } from './stage.ts'
+import { type Layer, makeLayer, overhang, type Scene, type Stage } from './stage.ts'
 import { makeWater } from './water.ts'
 
 /** Ranges one behind the other, each a step nearer and darker, with pines or a lake in front. */
@@ -19,18 +20,21 @@ export function mountains(stage: Stage): Scene {
   ].map((range) => rangeLayer(stage, range, lightSide))
   const water = mood.hasWater ? makeWater(stage, sky.light, ranges) : null
   const front = mood.hasWater ? shoreLayer(stage) : pineLayer(stage, 0.86, 0.95)
-  const middle = mood.hasWater ? null : pineLayer(stage, 0.74, 0.7)
+  const middle = mood.hasWater ? [] : [pineLayer(stage, 0.74, 0.7)]
+  // The lake covers everything from the horizon down; without one the woods hide the feet of the ranges.
+  const far = water === null ? stackLayers(stage, [...ranges, ...middle, front]) : null
+  const aboveLake = stackLayers(stage, ranges, stage.horizon)
+  const shore = stackLayers(stage, [front])
   return {
     paint(context, camera, seconds) {
       sky.paint(context, camera, seconds)
-      for (const range of ranges) {
-        drawLayer(context, stage, range, camera)
+      if (far !== null) {
+        far(context, camera)
+        return
       }
+      aboveLake(context, camera)
       water?.paint(context, camera, seconds)
-      if (middle !== null) {
-        drawLayer(context, stage, middle, camera)
-      }
-      drawLayer(context, stage, front, camera)
+      shore(context, camera)
     },
   }
 }
@@ -62,16 +66,22 @@ function rangeLayer(stage: Stage, range: Range, lightSide: number): Layer {
   const snow = mood.hasSnow || range.peak > 0.45
   const bottom = mood.hasWater ? base : height + overhang(stage).y
   return makeLayer(stage, { depth: range.depth, top: 0, bottom }, (context, left, right) => {
+    // Pixel by pixel into memory: a million little rectangles took half a second.
+    const image = context.createImageData(context.canvas.width, context.canvas.height)
+    // Read once: on an image these are calls into the library, and here they would be made for every pixel.
+    const { width: columns, height: rows } = image
+    const raster = { pixels: new Uint32Array(image.data.buffer), columns, rows }
     const column = Math.max(1, Math.round(unit))
-    for (let x = left; x < right; x += column) {
-      const top = ridgeAt(x)
+    for (let x = 0; x < columns; x += column) {
+      const top = ridgeAt(left + x)
       shadeColumn(
-        context,
-        { x, top, base, width: column, lit, dark, snow, lightSide, range, stage },
+        raster,
+        { x, across: left + x, top, base, width: column, lit, dark, snow, lightSide, range, stage },
         rock,
         start,
       )
     }
+    context.putImageData(image, 0, 0)
     // The foot of a range stands in mist.
     const mist = verticalGradient(context, base - range.peak * horizon * 0.75, base, [
       css(mood.haze, 0),
@@ -85,7 +95,9 @@ function rangeLayer(stage: Stage, range: Range, lightSide: number): Layer {
 }
 
 interface Column {
+  /** The layer's pixel, and where it is in the frame. */
   x: number
+  across: number
   top: number
   base: number
   width: number
@@ -97,34 +109,57 @@ interface Column {
   stage: Stage
 }
 
-function shadeColumn(context: SKRSContext2D, column: Column, rock: Noise, start: number): void {
-  const { x, top, base, width, lit, dark, snow, lightSide, range, stage } = column
+function shadeColumn(
+  { pixels, columns, rows }: { pixels: Uint32Array; columns: number; rows: number },
+  column: Column,
+  rock: Noise,
+  start: number,
+): void {
+  const { x, across, top, base, width, lit, dark, snow, lightSide, range, stage } = column
   const { mood, unit, horizon } = stage
   const step = 3 * unit
   const white = blend(blend([236, 242, 250], mood.light, 0.3), mood.haze, 1 - range.near - 0.3)
   const shadeWhite = blend(white, blend(mood.sky[0]!, [120, 140, 190], 0.5), 0.55)
-  for (let y = top; y < base; y += step) {
+  const colorAt = (y: number): Rgb => {
+    if (y >= base) {
+      return blend(dark, lit, 0.4)
+    }
     const below = (y - top) / (range.peak * horizon)
     // Folds that run down the slope and lean away from the ridge.
-    const u = x / (90 * unit) + start
+    const u = across / (90 * unit) + start
     const v = below * 2.2
     const fold =
       rock.layered(u + v * 0.7 * lightSide, v * 0.8, 4) -
       rock.layered(u + 0.22 * lightSide + v * 0.7 * lightSide, v * 0.8, 4)
     const light = smoothStep(-0.12, 0.12, fold)
-    let color = blend(dark, lit, light)
-    if (snow) {
-      const line = 0.34 + 0.3 * rock.layered(u * 2.3, 9, 3)
-      const cover =
-        smoothStep(line + 0.12, line - 0.1, below) *
-        smoothStep(0.2, 0.42, rock.layered(u * 3, v * 3 + 5, 3) + (mood.hasSnow ? 0.12 : 0))
-      color = blend(color, blend(shadeWhite, white, light), cover)
+    const color = blend(dark, lit, light)
+    if (!snow) {
+      return color
     }
-    context.fillStyle = css(color)
-    context.fillRect(x, y, width + 0.5, step + 0.5)
+    const line = 0.34 + 0.3 * rock.layered(u * 2.3, 9, 3)
+    const cover =
+      smoothStep(line + 0.12, line - 0.1, below) *
+      smoothStep(0.2, 0.42, rock.layered(u * 3, v * 3 + 5, 3) + (mood.hasSnow ? 0.12 : 0))
+    return blend(color, blend(shadeWhite, white, light), cover)
   }
-  context.fillStyle = css(blend(dark, lit, 0.4))
-  context.fillRect(x, base, width + 0.5, stage.height)
+  const first = Math.max(0, Math.floor(top))
+  let color = 0
+  let next = top
+  for (let row = first; row < rows; row++) {
+    if (row + 0.5 >= next || row === first) {
+      color = opaque(colorAt(next))
+      next = next >= base ? rows : Math.min(base, next + step)
+    }
+    // The ridge itself is feathered by what its first pixel holds of it.
+    const pixel = row === first ? ((color & 0xffffff) | (edgeAlpha(top) << 24)) >>> 0 : color
+    for (let wide = 0; wide < width && x + wide < columns; wide++) {
+      pixels[row * columns + x + wide] = pixel
+    }
+  }
+}
+
+function edgeAlpha(top: number): number {
+  return Math.round(255 * (1 - (top - Math.floor(top))))
 }
 
 /** A wood of pines along a wavy edge, drawn as a silhouette with a little light from behind. */

@@ -1,8 +1,9 @@
+import { stackLayers } from './layer-stack.ts'
 import { addBloom, blend, css, type Rgb, verticalGradient } from './painter.ts'
 import { between, type Random } from './random.ts'
 import { makeBirds } from './scene-sea.ts'
 import { makeSky } from './sky.ts'
-import { drawLayer, enterDepth, type Layer, makeLayer, type Scene, type Stage } from './stage.ts'
+import { enterDepth, type Layer, makeLayer, type Scene, type Stage } from './stage.ts'
 import { makeWater } from './water.ts'
 
 /** A city from afar: rows of towers against the sky, their lights coming on, a river in front. */
@@ -11,6 +12,7 @@ export function skyline(stage: Stage): Scene {
   stage.horizon = height * 0.68
   const sky = makeSky(stage)
   const rows = [0.15, 0.45, 0.85].map((near) => towerRow(stage, near))
+  const towers = stackLayers(stage, rows, stage.horizon)
   const water = makeWater(stage, sky.light, rows)
   const birds = makeBirds(stage, mood.time === 'night' ? 0 : 5)
   const windows = makeBlinking(stage)
@@ -18,9 +20,7 @@ export function skyline(stage: Stage): Scene {
     paint(context, camera, seconds) {
       sky.paint(context, camera, seconds)
       birds(context, seconds)
-      for (const row of rows) {
-        drawLayer(context, stage, row, camera)
-      }
+      towers(context, camera)
       enterDepth(context, stage, 0.45, camera)
       windows(context, seconds)
       context.restore()

@@ -3,7 +3,7 @@ import type { CameraState } from './camera.ts'
 import { makeNoise, smoothStep } from './noise.ts'
 import { blend, css, glowSprite, prerender, type Rgb, verticalGradient } from './painter.ts'
 import { between, type Random } from './random.ts'
-import { drawLayer, type Layer, makeLayer, overhang, type Stage } from './stage.ts'
+import { drawLayer, type Layer, makeLayer, overhang, type Stage, softened } from './stage.ts'
 import { softDot } from './weather.ts'
 
 export interface Sky {
@@ -198,7 +198,7 @@ function cloudLayer(stage: Stage, light: { x: number; y: number } | null): Layer
     }
   }
   context.putImageData(image, 0, 0)
-  return layer
+  return softened(layer)
 }
 
 /**
