@@ -167,7 +167,7 @@ async function writeStraight(client: pg.PoolClient, batch: Submission[], revenue
 }
 
 async function throughVerb(pool: pg.Pool, customers: Customer[], clients: number): Promise<Run> {
-  const submit = createSubmit(pool)
+  const submit = createSubmit(pool, pino({ level: 'silent' }))
   return measure(clients, seconds, (client) => submit(submission(customers[client % customers.length]!)))
 }
 

@@ -12,7 +12,7 @@ export interface Config {
   dataDir: string
   /** Unset: the embedded PostgreSQL. */
   databaseUrl: string | undefined
-  /** Origin of file and upload URLs; unset until the port is known when PORT is 0. */
+  /** Origin of file and upload URLs; undefined when PORT is 0, until the port is known. */
   publicUrl: string | undefined
   allowPrivateNetwork: boolean
   logLevel: (typeof logLevels)[number]
@@ -31,16 +31,24 @@ export interface ConfigFlags {
 /** Reads the settings (operations.md); throws ConfigError at the first wrong one. An empty value counts as unset. */
 export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = {}): Config {
   const read = (name: string) => environment[name]?.trim() || undefined
+  const host = flags.host ?? read('HOST') ?? '127.0.0.1'
+  const portNumber = port(flags.port !== undefined ? '--port' : 'PORT', flags.port ?? read('PORT') ?? '8787')
   return {
-    host: flags.host ?? read('HOST') ?? '127.0.0.1',
-    port: port(flags.port !== undefined ? '--port' : 'PORT', flags.port ?? read('PORT') ?? '8787'),
+    host,
+    port: portNumber,
     role: oneOf('--role', flags.role ?? 'all', roles),
     dataDir: resolve(read('FILMGATE_DATA_DIR') ?? 'data'),
     databaseUrl: databaseUrl(read('DATABASE_URL')),
-    publicUrl: origin('PUBLIC_URL', read('PUBLIC_URL')),
+    publicUrl:
+      origin('PUBLIC_URL', read('PUBLIC_URL')) ?? (portNumber === 0 ? undefined : originOf(host, portNumber)),
     allowPrivateNetwork: flag('FILMGATE_ALLOW_PRIVATE_NETWORK', read('FILMGATE_ALLOW_PRIVATE_NETWORK')),
     logLevel: oneOf('FILMGATE_LOG_LEVEL', read('FILMGATE_LOG_LEVEL') ?? 'info', logLevels),
   }
+}
+
+/** `http://host:port`, with the brackets that an IPv6 address needs. */
+export function originOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 function port(name: string, text: string): number {

@@ -6,6 +6,8 @@ import { openEmbeddedPostgres } from './postgres/embedded.ts'
 
 export interface Database {
   pool: pg.Pool
+  /** A pool for the queue's library; the caller ends it. */
+  openQueuePool(): pg.Pool
   isEmbedded: boolean
   close(): Promise<void>
 }
@@ -22,18 +24,24 @@ export async function openDatabase(
   onLost: (error: Error) => void = () => {},
 ): Promise<Database> {
   const onError = (error: Error) => log.warn({ err: error }, 'an idle database connection died')
-  const max = role === 'server' ? 16 : 2
+  const open = (connection: pg.PoolConfig) => {
+    const isServer = role === 'server'
+    return {
+      pool: createPool(connection, { max: isServer ? 16 : 2, onError, isHasty: isServer }),
+      openQueuePool: () => createPool(connection, { max: 12, onError, isForQueue: true }),
+    }
+  }
   if (config.databaseUrl !== undefined) {
-    const pool = createPool({ connectionString: config.databaseUrl }, max, onError)
-    return { pool, isEmbedded: false, close: () => pool.end() }
+    const pools = open({ connectionString: config.databaseUrl })
+    return { ...pools, isEmbedded: false, close: () => pools.pool.end() }
   }
   const embedded = await openEmbeddedPostgres({ dataDir: config.dataDir, role, log, lost: onLost })
-  const pool = createPool(embedded.connection, max, onError)
+  const pools = open(embedded.connection)
   return {
-    pool,
+    ...pools,
     isEmbedded: true,
     async close() {
-      await pool.end()
+      await pools.pool.end()
       await embedded.close()
     },
   }

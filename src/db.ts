@@ -3,62 +3,111 @@ import pg from 'pg'
 /** What a statement can be sent through: the pool, or one client inside a transaction. */
 export type Db = Pick<pg.ClientBase, 'query'>
 
-// bigint comes as text from pg: money fits a JS number only up to 2^53, so it is read as bigint.
-pg.types.setTypeParser(pg.types.builtins.INT8, (text) => BigInt(text))
+// Money fits a JS number only up to 2^53, so a bigint is read as one. Not for all of pg: the queue's library writes
+// its own ids as JSON, which knows no bigint.
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8 && format !== 'binary'
+      ? BigInt
+      : pg.types.getTypeParser(oid, format as 'text')) as pg.CustomTypesConfig['getTypeParser'],
+}
 
-/** How long the server lets a statement, and a transaction that does nothing, go on. */
-const limits = { statement_timeout: 30_000, idle_in_transaction_session_timeout: 60_000 }
+export interface PoolOptions {
+  /** Most connections: 8–16 measured best, 64 halve the rate of a hot row. */
+  max: number
+  /** Hears of connections that die while idle; without a listener that would end the process. */
+  onError(error: Error): void
+  /** Ends what takes longer than a request may: for servers, not for commands that look at everything. */
+  isHasty?: boolean
+  /** For the queue's library: pg's own types. */
+  isForQueue?: boolean
+}
 
-/**
- * A pool of at most `max` connections (8–16 measured best: 64 halve the rate of a hot row). `onError` hears
- * of connections that die while idle; without a listener that would end the process.
- */
-export function createPool(connection: pg.PoolConfig, max: number, onError: (error: Error) => void): pg.Pool {
+// A lock is only ever held for a few ms; the database ends a statement before we take the connection for dead.
+const hasty =
+  'set lock_timeout = 3000; set statement_timeout = 10000; set idle_in_transaction_session_timeout = 30000'
+const deadConnectionMs = 15_000
+
+/** A pool of connections. */
+export function createPool(connection: pg.PoolConfig, options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     ...connection,
-    max,
+    max: options.max,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 60_000,
     application_name: 'filmgate',
     keepAlive: true,
-    ...limits,
+    ...(!options.isForQueue && { types }),
+    ...(options.isHasty && {
+      query_timeout: deadConnectionMs,
+      onConnect: (client) => client.query(hasty).then(() => {}),
+    }),
   })
-  pool.on('error', onError)
+  pool.on('error', options.onError)
   // while it is lent out a client's error is the borrower's, but without a listener it would end the process
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 
-/** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
+/** Thrown where a commit was sent and its answer lost: the transaction may have happened or not. */
+export class CommitUnknown extends Error {}
+
+/**
+ * Runs `work` in one transaction: committed when it returns, rolled back when it throws. A commit without an
+ * answer is thrown as CommitUnknown.
+ */
 export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
   try {
     await client.query('begin')
     const result = await work(client)
-    await client.query('commit')
+    await commit(client)
     return result
   } catch (error) {
-    await client.query('rollback').catch((rollbackError: Error) => {
-      broken = rollbackError
-    })
+    if (error instanceof CommitUnknown) broken = error
+    else {
+      await client.query('rollback').catch((rollbackError: Error) => {
+        broken = rollbackError
+      })
+    }
     throw error
   } finally {
     client.release(broken)
   }
 }
 
+async function commit(client: pg.PoolClient): Promise<void> {
+  try {
+    await client.query('commit')
+  } catch (cause) {
+    throw isUnavailable(cause) ? new CommitUnknown('the answer to a commit was lost', { cause }) : cause
+  }
+}
+
+const networkErrors = /^(ECONN\w+|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/
+
 /**
  * True when the error says nothing about the statement, only that the database could not be asked or went
- * away meanwhile (SQLSTATE classes 08, 53, 57, 58 and errors of the socket): the same may work later, and a
- * commit that failed so may have happened.
+ * away meanwhile (SQLSTATE classes 08, 53, 57, 58, a lock not given in time, errors of the connection): the
+ * same may work later.
  */
 export function isUnavailable(error: unknown): boolean {
+  if (error instanceof CommitUnknown) return true
   if (!(error instanceof Error)) return false
-  const code = (error as { code?: unknown }).code
-  if (error instanceof pg.DatabaseError) return /^(08|53|57|58)/.test(error.code ?? '')
-  if (typeof code === 'string') return /^(E[A-Z]+)$/.test(code)
-  return /connection|timeout exceeded/i.test(error.message)
+  if (error instanceof pg.DatabaseError) return /^(08|53|57|58)|^55P03$/.test(error.code ?? '')
+  const { code, syscall } = error as NodeJS.ErrnoException
+  // ENOENT: the database's socket is not there
+  if (typeof code === 'string')
+    return networkErrors.test(code) || (code === 'ENOENT' && syscall === 'connect')
+  return /^(Connection terminated|Query read timeout|timeout exceeded|Client has encountered|Cannot use a pool)/.test(
+    error.message,
+  )
+}
+
+/** True if a lock was not given in time: somebody holds a row for much longer than we ever do. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '55P03'
 }
 
 /** True for the errors that a concurrent transaction caused (serialization failure, deadlock): try again. */

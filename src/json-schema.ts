@@ -37,7 +37,7 @@ for (const ajv of [strictAjv, textAjv]) {
 
 function isHttpUrl(text: string): boolean {
   const url = URL.parse(text)
-  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && text.length <= 4096
+  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && text.length <= 2048
 }
 
 /** Text that can be stored: PostgreSQL's takes no U+0000, and its jsonb no half of a surrogate pair either. */

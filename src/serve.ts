@@ -6,10 +6,10 @@ import type { Logger } from 'pino'
 import { createAuthenticate } from './accounts/authenticate.ts'
 import { loadCatalogue } from './catalogue/load.ts'
 import { systemClock } from './clock.ts'
-import { type Config, loadSigningSecret } from './config.ts'
+import { type Config, loadSigningSecret, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
-import { createSubmit } from './jobs/submit.ts'
+import { createSubmit, findReplay } from './jobs/submit.ts'
 import { startWorker } from './jobs/worker.ts'
 import { createLinks } from './links.ts'
 import { createMedia } from './media/media.ts'
@@ -79,6 +79,11 @@ async function start(
   undo.push(sandbox.close)
   const links = createLinks({ publicUrl: config.publicUrl, secret: signingSecret, clock })
 
+  // stopped last to first: no more requests, then no more tasks
+  const queuePool = database.openQueuePool()
+  undo.push(() => queuePool.end())
+  let worker: { stop(): Promise<void> } | undefined
+  undo.push(async () => worker?.stop())
   let url: string | undefined
   if (config.role !== 'worker') {
     const app = createApp(
@@ -89,7 +94,8 @@ async function start(
         outbound,
         storage,
         authenticate: createAuthenticate(pool, clock.now),
-        submit: createSubmit(pool),
+        submit: createSubmit(pool, log),
+        findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,
         // live keys never reach the sandbox; upstreams come with their own settings
         chooseProvider: (mode) => (mode === 'test' ? sandbox : undefined),
@@ -102,19 +108,19 @@ async function start(
     links.setOrigin(url)
   }
   if (config.role !== 'api') {
-    const worker = await startWorker({
+    const context = {
       pool,
       clock,
       log,
       catalogue,
-      provider: (name) => (name === sandbox.name ? sandbox : undefined),
+      provider: (name: string) => (name === sandbox.name ? sandbox : undefined),
       storage,
       media,
       outbound,
       temporaryDirectory,
       ...links,
-    })
-    undo.push(worker.stop)
+    }
+    worker = await startWorker(context, queuePool)
   }
   return url
 }
@@ -122,5 +128,5 @@ async function start(
 async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {
   await app.listen({ host, port })
   const address = app.server.address() as AddressInfo
-  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+  return originOf(host, address.port)
 }

@@ -28,9 +28,9 @@ export async function cloneDatabase(): Promise<TestDatabase> {
     database: string
   }
   const name = `test_${randomBytes(6).toString('hex')}`
-  const admin = createPool(connection, 1, () => {})
+  const admin = createPool(connection, { max: 1, onError() {} })
   await admin.query(`create database ${name} template ${templateName}`)
-  const pool = createPool({ ...connection, database: name }, 8, () => {})
+  const pool = createPool({ ...connection, database: name }, { max: 8, onError() {} })
   atEnd(async () => {
     await pool.end()
     await admin.query(`drop database ${name} with (force)`)

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import pg from 'pg'
 import packageFile from '../../package.json' with { type: 'json' }
 import { ConfigError } from '../config.ts'
 import { PostgresUnavailable } from '../postgres/unavailable.ts'
@@ -37,11 +38,24 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   const isExpected =
     error instanceof ConfigError || error instanceof CommandFailed || error instanceof PostgresUnavailable
-  const code = (error as NodeJS.ErrnoException).code
-  const hint =
-    code === 'EADDRINUSE' ? 'PORT is taken by another program: stop it, or give another --port' : undefined
-  console.error(`filmgate: ${hint ?? (isExpected ? error.message : describe(error))}`)
+  const text = isExpected ? error.message : (settingAtFault(error) ?? describe(error))
+  console.error(`filmgate: ${text}`)
   return 1
+}
+
+// Which setting is wrong, by what of the system failed. Of a name with several addresses each has its own error.
+function settingAtFault(error: unknown): string | undefined {
+  const cause = error instanceof AggregateError ? error.errors[0] : error
+  const { code, syscall, message } = cause as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return 'PORT is taken by another program: stop it, or give another --port'
+  if (syscall === 'listen')
+    return `HOST or PORT: ${message}: give an address of this machine and a port that may be opened`
+  if (syscall === 'mkdir') return `FILMGATE_DATA_DIR: ${message}: give a folder that can be written`
+  if (syscall === 'getaddrinfo') return `HOST or DATABASE_URL: ${message}: give a host name that is known`
+  // SQLSTATE 28: who you say you are is not believed; 3D: there is no such database
+  if (syscall === 'connect' || (cause instanceof pg.DatabaseError && /^(28|3D)/.test(code ?? '')))
+    return `DATABASE_URL: ${message}: give the URL of a running PostgreSQL, or leave it unset for the embedded one`
+  return undefined
 }
 
 function describe(error: unknown): string {

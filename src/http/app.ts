@@ -1,9 +1,10 @@
+import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { check, compile, sentence } from '../json-schema.ts'
 import { cancelJobRoute } from './cancel-job.ts'
-import { answerError } from './errors.ts'
+import { answerClientError, answerError } from './errors.ts'
 import { estimateJobRoute } from './estimate-job.ts'
 import { serveFiles } from './files.ts'
 import { getJobRoute } from './get-job.ts'
@@ -34,7 +35,11 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
     // one line per request would cost a tenth of the submit rate; failures are logged by answerError
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 1_048_576,
-    requestTimeout: 120_000,
+    // a large upload over a slow line takes as long as its URL is good for
+    requestTimeout: 15 * 60_000,
+    http: { requireHostHeader: false },
+    clientErrorHandler: (error, socket) =>
+      answerClientError(error, socket as Socket, newId('req', services.clock.now())),
     forceCloseConnections: 'idle',
     // fields of these names are own properties of the parsed body, refused like any other unknown field
     onProtoPoisoning: 'ignore',

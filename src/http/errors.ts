@@ -1,6 +1,7 @@
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { isUnavailable, isUnstorableText } from '../db.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, type ApiErrorCode } from '../errors.ts'
 
 /** Answers any thrown thing in the documented form; what is not meant for clients is only logged. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -24,7 +25,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
 const refusals: Record<string, ConstructorParameters<typeof ApiError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: [
     'PAYLOAD_TOO_LARGE',
-    'The body is larger than 1 MB. Pass media by URL or through an upload.',
+    'The body is too large: at most 1 MB of JSON, or the maxSize of an upload.',
   ],
   FST_ERR_CTP_INVALID_JSON_BODY: ['VALIDATION_ERROR', 'The body is not valid JSON.'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['VALIDATION_ERROR', 'The body is empty: send a JSON object.'],
@@ -50,8 +51,7 @@ function toApiError(error: unknown, request: FastifyRequest): ApiError {
     return new ApiError('VALIDATION_ERROR', 'The request contains U+0000 or text that is not valid Unicode.')
   }
   if (isUnavailable(error)) {
-    const text =
-      'The database cannot be reached right now; nothing was charged. Send the same request again shortly.'
+    const text = 'The database cannot be reached right now. Send the same request again shortly.'
     return new ApiError('PUBSUB_PUBLISH_FAILED', text, { retryAfter: 5 }, error)
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
@@ -62,5 +62,34 @@ function toApiError(error: unknown, request: FastifyRequest): ApiError {
     `Something went wrong on our side. Report the requestId ${request.id}.`,
     undefined,
     error,
+  )
+}
+
+/** Answers what is no HTTP, or too slow or too long, in the documented form; no request was made of it yet. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const known: Record<string, [number, string, ApiErrorCode, string]> = {
+    ERR_HTTP_REQUEST_TIMEOUT: [
+      408,
+      'Request Timeout',
+      'VALIDATION_ERROR',
+      'The request took too long to arrive.',
+    ],
+    HPE_HEADER_OVERFLOW: [
+      431,
+      'Request Header Fields Too Large',
+      'PAYLOAD_TOO_LARGE',
+      'The headers are too large.',
+    ],
+  }
+  const [status, reason, code, message] = known[error.code ?? ''] ?? [
+    400,
+    'Bad Request',
+    'VALIDATION_ERROR',
+    'This is not a well-formed HTTP request.',
+  ]
+  const body = JSON.stringify({ success: false, error: { code, message }, requestId })
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json; charset=utf-8\r\nx-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )
 }

@@ -11,13 +11,15 @@ const answer = Type.Object({
   output: orNull(
     Type.String({ description: 'The first output; its link is good for 7 days, each get gives a new one.' }),
   ),
-  outputs: Type.Array(
-    Type.Object({
-      url: Type.String(),
-      type: Type.Enum(['video', 'image', 'audio', 'text']),
-      thumbnail: orNull(Type.String()),
-      posterImage: orNull(Type.String()),
-    }),
+  outputs: orNull(
+    Type.Array(
+      Type.Object({
+        url: Type.String(),
+        type: Type.Enum(['video', 'image', 'audio', 'text']),
+        thumbnail: orNull(Type.String()),
+        posterImage: orNull(Type.String()),
+      }),
+    ),
   ),
   error: orNull(Type.Object({ code: Type.String(), message: Type.String() })),
   createdAt: moment,
@@ -42,7 +44,7 @@ export const getJobRoute = route({
     status: 'processing',
     progress: 50,
     output: null,
-    outputs: [],
+    outputs: null,
     error: null,
     createdAt: '2026-11-20T12:00:00.000Z',
     completedAt: null,
@@ -63,7 +65,7 @@ export const getJobRoute = route({
       status: job.status,
       progress: progressOf[job.status],
       output: outputs[0]?.url ?? null,
-      outputs,
+      outputs: outputs.length === 0 ? null : outputs,
       error: job.error,
       createdAt: job.createdAt.toISOString(),
       completedAt: job.completedAt?.toISOString() ?? null,

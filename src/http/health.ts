@@ -19,6 +19,7 @@ export function serveHealth(app: FastifyInstance, { pool, storage }: Services): 
     const checks = await sharedCheck()
     const isReady = Object.values(checks).every((check) => check === 'ok')
     if (!isReady) request.log.error({ checks }, 'not ready')
+    if (!isReady) reply.header('retry-after', '5')
     return reply.status(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'unavailable', checks })
   })
 }

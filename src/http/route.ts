@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { Caller } from '../accounts/authenticate.ts'
 import type { Scope } from '../accounts/keys.ts'
@@ -57,7 +57,7 @@ export function register(app: FastifyInstance, services: Services, declared: Any
   // A handler outlives a client that hangs up; closing waits for it, since it holds the database.
   const underWay = new Set<Promise<unknown>>()
   app.addHook('onClose', async () => void (await Promise.allSettled(underWay)))
-  app.route({
+  const options: RouteOptions = {
     method,
     url,
     schema: {
@@ -87,7 +87,16 @@ export function register(app: FastifyInstance, services: Services, declared: Any
       work.then(done, done)
       return work
     },
-  })
+  }
+  if (method === 'GET' || body) app.route(options)
+  else app.register(async (scope) => ignoreBody(scope).route(options))
+}
+
+/** Clients send an empty body under any content type, or an empty object, where there is nothing to say. */
+function ignoreBody(scope: FastifyInstance): FastifyInstance {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', { parseAs: 'buffer' }, async () => undefined)
+  return scope
 }
 
 declare module 'fastify' {

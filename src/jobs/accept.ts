@@ -8,13 +8,18 @@ import type { Outbound } from '../outbound.ts'
 import { hashJson, issueQuote, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
 import type { Json, Provider } from '../providers/provider.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
-import type { Accepted, Submit } from './submit.ts'
+import type { Accepted, Submission, Submit } from './submit.ts'
 
 export interface AcceptContext {
   catalogue: Catalogue
   clock: Clock
   outbound: Outbound
   submit: Submit
+  findReplay(
+    accountId: bigint,
+    idempotency: NonNullable<Submission['idempotency']>,
+    now: Date,
+  ): Promise<Accepted | undefined>
   quoteSecret: string
   /** The provider that would render a model's job in this mode; undefined if none is set up. */
   chooseProvider(mode: Mode, model: Model): Provider | undefined
@@ -32,7 +37,8 @@ export interface SubmitRequest {
 
 /**
  * Takes a job: checks and prices it, then writes it durably. Throws an ApiError, with nothing charged or
- * queued, wherever the request can't be taken as it is.
+ * queued, wherever the request can't be taken as it is. A request that comes again with its Idempotency-Key is
+ * answered as the first time, even if it could not be taken now (its quote is over, say).
  */
 export async function acceptJob(
   context: AcceptContext,
@@ -40,11 +46,29 @@ export async function acceptJob(
   request: SubmitRequest,
   options: { requestId: string; idempotencyKey: string | undefined },
 ): Promise<Accepted> {
-  const { catalogue, clock } = context
-  const model = findModel(catalogue, request.model)
+  const { requestId, idempotencyKey } = options
+  const idempotency =
+    idempotencyKey === undefined ? undefined : { key: idempotencyKey, requestHash: hashJson(request) }
+  const now = context.clock.now()
+  try {
+    return await context.submit({ ...(await prepare(context, caller, request, now)), requestId, idempotency })
+  } catch (error) {
+    const isRefusal = error instanceof ApiError && error.status < 500
+    const replay = idempotency && isRefusal && (await context.findReplay(caller.accountId, idempotency, now))
+    if (replay) return replay
+    throw error
+  }
+}
+
+async function prepare(
+  context: AcceptContext,
+  caller: Caller,
+  request: SubmitRequest,
+  now: Date,
+): Promise<Omit<Submission, 'requestId' | 'idempotency'>> {
+  const model = findModel(context.catalogue, request.model)
   const version = findVersion(model, request.version)
   const input = completeInput(model, request.input)
-  const now = clock.now()
   const costMicroCents = agreedPrice(context, caller, request, { model, version, input }, now)
   const provider = context.chooseProvider(caller.mode, model)
   if (provider === undefined) {
@@ -57,11 +81,10 @@ export async function acceptJob(
     request.webhookUrl === undefined ? undefined : await checkWebhookUrl(context.outbound, request.webhookUrl)
   const usualMs =
     provider.expectedMs?.({ model, input: input as Record<string, Json> }) ?? model.processingSeconds * 1000
-  return context.submit({
+  return {
     jobId: newId('job', now),
     accountId: caller.accountId,
     apiKeyId: caller.keyId,
-    requestId: options.requestId,
     modelSlug: model.slug,
     modelVersion: version,
     provider: provider.name,
@@ -71,11 +94,7 @@ export async function acceptJob(
     costMicroCents,
     createdAt: now,
     estimatedCompletionAt: new Date(now.getTime() + usualMs),
-    idempotency:
-      options.idempotencyKey === undefined
-        ? undefined
-        : { key: options.idempotencyKey, requestHash: hashJson(request) },
-  })
+  }
 }
 
 interface Subject {

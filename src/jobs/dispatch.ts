@@ -1,5 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Model } from '../catalogue/load.ts'
 import { transaction } from '../db.ts'
 import type { Json, Provider, ProviderRequest } from '../providers/provider.ts'
 import { addTask } from '../queue/tasks.ts'
@@ -16,42 +17,105 @@ interface JobRow {
   operation: Json
   created_at: Date
   deadline_at: Date | null
+  account_id: bigint
 }
+
+/** A job whose dispatch was cut off this often, by whatever kills the process, is given up. */
+const maxAttempts = 8
+/** How long a pending job waits for a provider or model that is no longer set up. */
+const unservedLimitMs = 3_600_000
+const retryDelayMs = 15_000
 
 /**
  * Sends one job to its provider: claims it (from here on it can't be cancelled), fetches its input files,
- * submits, and starts polling. Runs again after a crash at any point; a submit that may have happened is only
- * repeated where the provider takes a repeated one for the same.
+ * submits, and starts polling. Runs again after a crash or fault at any point; a submit that may have happened
+ * is only repeated where the provider takes a repeated one for the same.
  */
-export async function dispatchJob(context: JobContext, jobId: string): Promise<void> {
-  const { pool, clock } = context
+export async function dispatchJob(context: JobContext, jobId: string, attempts: number): Promise<void> {
   const job = await findJob(context, jobId)
   if (job === undefined || job.operation !== null || !['pending', 'processing'].includes(job.status)) return
+  try {
+    await dispatch(context, job, attempts)
+  } catch (error) {
+    // in a task of its own: the queue's own delays grow to hours, and its attempts end
+    context.log.error({ jobId, err: error }, 'dispatch failed; it will be tried again')
+    await tryAgain(context, jobId, retryDelayMs)
+  }
+}
+
+async function dispatch(context: JobContext, job: JobRow, attempts: number): Promise<void> {
+  const { clock } = context
+  const now = clock.now()
+  const isLate = job.deadline_at !== null && job.deadline_at <= now
+  if (isLate || attempts > maxAttempts) return giveUp(context, job)
   const provider = context.provider(job.provider)
   const model = context.catalogue.models.get(job.model_slug)
+  const waitedMs = now.getTime() - job.created_at.getTime()
   if (provider === undefined || model === undefined) {
-    throw new Error(`job ${jobId} needs ${job.provider} and ${job.model_slug}, which are not there`)
+    if (waitedMs > unservedLimitMs) return giveUp(context, job)
+    return tryAgain(context, job.id, retryDelayMs)
   }
-  if (job.deadline_at !== null && job.deadline_at <= clock.now()) {
-    return void (await failJob(pool, jobId, { code: 'PROVIDER_UNAVAILABLE' }, clock.now()))
+  const described = {
+    jobId: job.id,
+    model: { slug: model.slug, capability: model.capability },
+    input: job.input,
   }
-  const described = { jobId, model: { slug: model.slug, capability: model.capability }, input: job.input }
-
-  const waitedMs = clock.now().getTime() - job.created_at.getTime()
   const waitMs = job.status === 'pending' ? (provider.admit?.(described, waitedMs) ?? 0) : 0
-  if (waitMs > 0) {
-    const runAt = new Date(clock.now().getTime() + waitMs)
-    return addTask(pool, 'dispatch', { jobId }, { runAt })
-  }
-  const isFirst = await claimJob(context, jobId, provider.timeLimitMs(described))
-  if (!isFirst && !(await isOurs(context, jobId))) return
-  if (!isFirst && !provider.submitIsIdempotent) return startPolling(context, jobId, provider, null)
+  if (waitMs > 0) return tryAgain(context, job.id, waitMs)
 
-  const folder = join(context.temporaryDirectory, jobId)
-  await mkdir(folder, { recursive: true })
+  const release = model.mediaFields.length === 0 ? () => {} : takeDownloadPlace(job.account_id)
+  if (release === undefined) return tryAgain(context, job.id, downloadPlaceDelayMs)
   try {
-    const inputs = await fetchInputs(context, model, job.input, { folder, jobCreatedAt: job.created_at })
-    if ('failure' in inputs) return void (await failJob(pool, jobId, inputs.failure, clock.now()))
+    const isFirst = await claimJob(context, job.id, provider.timeLimitMs(described))
+    if (!isFirst && !(await isUnsubmitted(context, job.id))) return
+    if (!isFirst && !provider.submitIsIdempotent) return await startPolling(context, job.id, provider, null)
+    await submitWithInputs(context, provider, model, { ...described, createdAt: job.created_at })
+  } finally {
+    release()
+  }
+}
+
+/** Ends a job that can't be sent, whether it was claimed before or not. */
+async function giveUp(context: JobContext, job: JobRow): Promise<void> {
+  await claimJob(context, job.id, 0)
+  await failJob(context.pool, job.id, { code: 'PROVIDER_UNAVAILABLE' }, context.clock.now())
+}
+
+async function tryAgain({ pool, clock }: JobContext, jobId: string, delayMs: number): Promise<void> {
+  await addTask(pool, 'dispatch', { jobId }, { runAt: new Date(clock.now().getTime() + delayMs) })
+}
+
+// One account's slow file servers must not take all the places that dispatches have.
+const downloadsPerAccount = 4
+const downloadPlaceDelayMs = 1_000
+const downloads = new Map<bigint, number>()
+
+function takeDownloadPlace(accountId: bigint): (() => void) | undefined {
+  const taken = downloads.get(accountId) ?? 0
+  if (taken >= downloadsPerAccount) return undefined
+  downloads.set(accountId, taken + 1)
+  return () => {
+    const left = (downloads.get(accountId) ?? 1) - 1
+    if (left === 0) downloads.delete(accountId)
+    else downloads.set(accountId, left)
+  }
+}
+
+async function submitWithInputs(
+  context: JobContext,
+  provider: Provider,
+  model: Model,
+  request: Omit<ProviderRequest, 'media'> & { createdAt: Date },
+): Promise<void> {
+  const { createdAt, ...described } = request
+  // a folder of this run's own: a second run of the task must not write into the first one's files
+  const folder = await mkdtemp(join(context.temporaryDirectory, `${request.jobId}-`))
+  try {
+    const inputs = await fetchInputs(context, model, request.input, { folder, jobCreatedAt: createdAt })
+    if ('failure' in inputs) {
+      await failJob(context.pool, request.jobId, inputs.failure, context.clock.now())
+      return
+    }
     await submitTo(context, provider, { ...described, media: inputs.media })
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -60,7 +124,7 @@ export async function dispatchJob(context: JobContext, jobId: string): Promise<v
 
 async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | undefined> {
   const { rows } = await pool.query<JobRow>(
-    'select id, status, provider, model_slug, input, operation, created_at, deadline_at from jobs where id = $1',
+    'select id, status, provider, model_slug, input, operation, created_at, deadline_at, account_id from jobs where id = $1',
     [jobId],
   )
   return rows[0]
@@ -82,7 +146,7 @@ export async function claimJob(
 }
 
 // Claimed by an earlier run of this task that died before its submit was recorded.
-async function isOurs({ pool }: JobContext, jobId: string): Promise<boolean> {
+async function isUnsubmitted({ pool }: JobContext, jobId: string): Promise<boolean> {
   const { rowCount } = await pool.query(
     "select from jobs where id = $1 and status = 'processing' and operation is null",
     [jobId],
@@ -118,10 +182,12 @@ async function startPolling(
 ): Promise<void> {
   const runAt = new Date(context.clock.now().getTime() + provider.pollDelayMs(0))
   await transaction(context.pool, async (client) => {
-    await client.query('update jobs set operation = $2 where id = $1', [
-      jobId,
-      operation === null ? null : JSON.stringify(operation),
-    ])
+    // an operation that is there already is kept: it leads to what the upstream was paid for
+    const { rowCount } = await client.query(
+      `update jobs set operation = $2 where id = $1 and status = 'processing' and operation is null`,
+      [jobId, operation === null ? null : JSON.stringify(operation)],
+    )
+    if (rowCount === 0) return
     await addTask(client, 'poll', { jobId }, { runAt, key: `poll:${jobId}` })
   })
 }

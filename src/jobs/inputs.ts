@@ -82,6 +82,10 @@ async function copyOwn(
       message: 'The file is not there: its link is wrong or has expired.',
     }
   }
+  if (found.totalBytes > maxImageBytes) {
+    found.stream.destroy()
+    return { code: 'INPUT_MEDIA_INVALID', message: `The file is larger than ${maxImageBytes} bytes.` }
+  }
   await pipeline(found.stream, createWriteStream(path))
   return undefined
 }

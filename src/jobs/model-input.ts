@@ -24,7 +24,7 @@ export function findModel(catalogue: Catalogue, slug: string): Model {
       : guess === undefined
         ? ''
         : ` Did you mean "${guess}"?`
-  throw new ApiError('MODEL_NOT_FOUND', `There is no model "${slug}".${hint}`)
+  throw new ApiError('MODEL_NOT_FOUND', `There is no model "${slug.slice(0, 100)}".${hint}`)
 }
 
 /** The version that is asked for, or the newest active one. */
@@ -37,7 +37,7 @@ export function findVersion(model: Model, version: string | undefined): string {
     const known = model.versions.filter((candidate) => candidate.status === 'active')
     throw new ApiError(
       'MODEL_VERSION_NOT_FOUND',
-      `${model.slug} has no version "${version}"; active: ${known.map((entry) => entry.version).join(', ')}.`,
+      `${model.slug} has no version "${version?.slice(0, 100)}"; active: ${known.map((entry) => entry.version).join(', ')}.`,
     )
   }
   return found.version

@@ -1,3 +1,4 @@
+import { isUnavailable } from '../db.ts'
 import type { JobFailureCode } from '../errors.ts'
 import type { Json, PollOutcome, Provider } from '../providers/provider.ts'
 import { addTask } from '../queue/tasks.ts'
@@ -16,49 +17,48 @@ interface JobRow {
 const maxOutputFailures = 3
 const outputRetryMs = 2_000
 
+const retryDelayMs = 5_000
+
 /** Asks the provider once how a job stands and acts on it; adds the next poll if it is not done. */
 export async function pollJob(context: JobContext, jobId: string, outputFailures: number): Promise<void> {
-  const { pool, clock, log } = context
-  const { rows } = await pool.query<JobRow>(
+  const { rows } = await context.pool.query<JobRow>(
     "select provider, operation, dispatched_at, deadline_at from jobs where id = $1 and status = 'processing'",
     [jobId],
   )
   const job = rows[0]
   if (job === undefined) return
   const provider = context.provider(job.provider)
-  if (provider === undefined)
-    throw new Error(`job ${jobId} needs the provider ${job.provider}, which is not there`)
-
+  const isLate = context.clock.now() >= job.deadline_at
   const outcome = await ask(context, provider, jobId, job.operation)
   if (outcome.status === 'running') {
-    if (clock.now() < job.deadline_at) return pollAgain(context, jobId, provider, job, outputFailures)
-    return end(context, provider, jobId, job.operation, { code: 'PROVIDER_TIMEOUT' })
+    if (isLate) return end(context, provider, jobId, job.operation, { code: 'PROVIDER_TIMEOUT' })
+    return pollAgain(context, jobId, provider, job, outputFailures)
   }
   if (outcome.status === 'failed') return end(context, provider, jobId, job.operation, outcome)
   try {
     const outputs = await storeOutputs(context, jobId, outcome.outputs)
-    await completeJob(pool, jobId, outputs, context.fileUrl, clock.now())
+    await completeJob(context.pool, jobId, outputs, context.fileUrl, context.clock.now())
     await forget(context, provider, jobId, job.operation)
   } catch (error) {
-    // a fault of our own, such as a full disk: the queue tries this poll again, until the job's time is over
+    // a fault of our own, such as a full disk, is borne until the job's time is over
     const isTheirs = error instanceof OutputUnavailable
-    if (!isTheirs && clock.now() < job.deadline_at) throw error
-    log.warn({ jobId, err: error }, 'output not stored')
-    if (!isTheirs || outputFailures + 1 >= maxOutputFailures) {
+    context.log.warn({ jobId, err: error }, 'output not stored')
+    const failures = isTheirs ? outputFailures + 1 : outputFailures
+    if (failures >= maxOutputFailures || (isLate && !isUnavailable(error))) {
       return end(context, provider, jobId, job.operation, { code: 'OUTPUT_UNAVAILABLE' })
     }
-    await pollAgain(context, jobId, provider, job, outputFailures + 1)
+    await pollAgain(context, jobId, provider, job, failures)
   }
 }
 
 // No answer counts as running: the time limit is what ends the waiting.
 async function ask(
   { log }: JobContext,
-  provider: Provider,
+  provider: Provider | undefined,
   jobId: string,
   operation: Json,
 ): Promise<PollOutcome> {
-  if (operation === null) return { status: 'running' }
+  if (operation === null || provider === undefined) return { status: 'running' }
   try {
     return await provider.poll(operation)
   } catch (error) {
@@ -70,19 +70,20 @@ async function ask(
 async function pollAgain(
   { pool, clock }: JobContext,
   jobId: string,
-  provider: Provider,
+  provider: Provider | undefined,
   job: JobRow,
   outputFailures: number,
 ): Promise<void> {
   const now = clock.now().getTime()
-  const delayMs = provider.pollDelayMs(now - job.dispatched_at.getTime()) + outputFailures * outputRetryMs
+  const usualMs = provider?.pollDelayMs(now - job.dispatched_at.getTime()) ?? retryDelayMs
+  const delayMs = usualMs + outputFailures * outputRetryMs
   const runAt = new Date(Math.min(now + delayMs, Math.max(now + 100, job.deadline_at.getTime())))
   await addTask(pool, 'poll', { jobId, outputFailures }, { runAt, key: `poll:${jobId}` })
 }
 
 async function end(
   context: JobContext,
-  provider: Provider,
+  provider: Provider | undefined,
   jobId: string,
   operation: Json,
   failure: { code: JobFailureCode; message?: string },
@@ -93,12 +94,12 @@ async function end(
 
 async function forget(
   { log }: JobContext,
-  provider: Provider,
+  provider: Provider | undefined,
   jobId: string,
   operation: Json,
 ): Promise<void> {
-  if (operation === null) return
+  if (operation === null || provider?.forget === undefined) return
   await provider
-    .forget?.(operation)
+    .forget(operation)
     .catch((error) => log.warn({ jobId, err: error }, 'provider did not forget'))
 }

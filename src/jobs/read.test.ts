@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { pino } from 'pino'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { newId } from '../ids.ts'
 import { getJob, type ListOptions, listJobs } from './read.ts'
 import { createSubmit, type Submission } from './submit.ts'
 
 const { pool } = await cloneDatabase()
-const submit = createSubmit(pool)
+const submit = createSubmit(pool, pino({ level: 'silent' }))
 const now = new Date('2026-11-20T12:00:00Z')
 
 function submission(accountId: bigint, changes: Partial<Submission> = {}): Submission {
@@ -72,7 +73,7 @@ test('a job that has been seen to be there is in every later list, while five wr
   const { accountId } = await makeCustomer(pool)
   const other = await makeCustomer(pool)
   // processes of their own would share nothing but the database; so do these
-  const writers = Array.from({ length: 5 }, () => createSubmit(pool))
+  const writers = Array.from({ length: 5 }, () => createSubmit(pool, pino({ level: 'silent' })))
   const answered: string[] = []
   const writing = Promise.all(
     writers.map(async (write) => {

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
+import type { Logger } from 'pino'
 import { coalesce } from '../coalesce.ts'
-import { isTransient, isUnavailable, transaction } from '../db.ts'
+import { CommitUnknown, type Db, isLockTimeout, isTransient, isUnavailable, transaction } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { charge } from '../ledger/ledger.ts'
 import { addDispatchTasks } from '../queue/tasks.ts'
+import { cancelJob } from './cancel.ts'
 
 /** A checked and priced job, ready to be written. */
 export interface Submission {
@@ -38,7 +40,10 @@ export type Submit = (submission: Submission) => Promise<Accepted>
 const idempotencyLifeMs = 24 * 3_600_000
 // A batch as large as this holds the account rows for about 30 ms.
 const maxBatch = 256
+/** While the database is away: nothing was written, so the client may as well wait for it a little. */
 const retryDelaysMs = [100, 400, 1_500]
+/** When the answer to a commit was lost: only the database can say what became of it. */
+const unknownRetryDelaysMs = [100, 400, 1_500, 3_000, 5_000, 5_000, 5_000, 5_000]
 
 /**
  * Submits jobs durably: one transaction writes idempotency key, job, charge and dispatch task, and the answer
@@ -46,8 +51,8 @@ const retryDelaysMs = [100, 400, 1_500]
  * that is ten times as fast on one busy account as a transaction each (measured, docs/decisions/submit.md).
  * Refusals are thrown as ApiError and leave nothing behind.
  */
-export function createSubmit(pool: pg.Pool): Submit {
-  const submitTogether = coalesce(maxBatch, (batch: Submission[]) => submitBatch(pool, batch))
+export function createSubmit(pool: pg.Pool, log: Logger): Submit {
+  const submitTogether = coalesce(maxBatch, (batch: Submission[]) => submitBatch({ pool, log }, batch, false))
   return async (submission) => {
     const verdict = await submitTogether(submission)
     if (verdict instanceof ApiError) throw verdict
@@ -57,33 +62,86 @@ export function createSubmit(pool: pg.Pool): Submit {
 
 type Verdict = Accepted | ApiError
 
-/** One verdict per submission. A batch that fails for one member's sake is written again one by one. */
-async function submitBatch(pool: pg.Pool, batch: Submission[]): Promise<Verdict[]> {
+interface SubmitContext {
+  pool: pg.Pool
+  log: Logger
+}
+
+/** One verdict per submission. `maybeWritten`: an earlier attempt's commit may have happened, so look first. */
+async function submitBatch(
+  context: SubmitContext,
+  batch: Submission[],
+  maybeWritten: boolean,
+): Promise<Verdict[]> {
   for (let attempt = 0; ; attempt++) {
     try {
-      // A commit whose answer was lost may have happened: from the second attempt on, look first.
-      return await transaction(pool, (client) => write(client, batch, attempt > 0))
+      return await transaction(context.pool, (client) => write(client, batch, maybeWritten))
     } catch (error) {
-      const delayMs = retryDelaysMs[attempt]
+      maybeWritten ||= error instanceof CommitUnknown
+      const delayMs = (maybeWritten ? unknownRetryDelaysMs : retryDelaysMs)[attempt]
       if (isTransient(error) && delayMs !== undefined) continue
-      if (isUnavailable(error)) {
-        if (delayMs === undefined) return batch.map(() => unavailable(error))
-        await sleep(delayMs)
-        continue
+      if (batch.length > 1 && (isLockTimeout(error) || !isUnavailable(error))) {
+        // one account whose row is held, or one row that can't be written, must not fail the others
+        return submitInParts(context, batch, maybeWritten, isLockTimeout(error))
       }
-      if (batch.length === 1)
+      if (!isUnavailable(error)) {
         return [new ApiError('INTERNAL_ERROR', 'The job could not be written.', undefined, error)]
-      const verdicts: Verdict[] = []
-      for (const submission of batch) verdicts.push(...(await submitBatch(pool, [submission])))
-      return verdicts
+      }
+      if (delayMs === undefined || isLockTimeout(error)) {
+        if (maybeWritten) giveBackLater(context, batch)
+        return batch.map(() => unavailable(maybeWritten, error))
+      }
+      await sleep(delayMs)
     }
   }
 }
 
-function unavailable(cause: unknown): ApiError {
-  const message =
-    'The job could not be durably queued; nothing was charged. Send the same request again shortly.'
+async function submitInParts(
+  context: SubmitContext,
+  batch: Submission[],
+  maybeWritten: boolean,
+  byAccount: boolean,
+): Promise<Verdict[]> {
+  const parts = Map.groupBy(batch, (submission) => (byAccount ? submission.accountId : submission.jobId))
+  if (parts.size === 1) return batch.map(() => unavailable(maybeWritten, new Error('the account is locked')))
+  const verdicts = new Map<Submission, Verdict>()
+  for (const part of parts.values()) {
+    const found = await submitBatch(context, part, maybeWritten)
+    part.forEach((submission, index) => {
+      verdicts.set(submission, found[index]!)
+    })
+  }
+  return batch.map((submission) => verdicts.get(submission)!)
+}
+
+function unavailable(maybeWritten: boolean, cause: unknown): ApiError {
+  const message = maybeWritten
+    ? 'The job could not be confirmed as queued. If it was written, it is cancelled and its charge given back, unless you sent an Idempotency-Key: then send the same request again to learn.'
+    : 'The job could not be durably queued; nothing was charged. Send the same request again shortly.'
   return new ApiError('PUBSUB_PUBLISH_FAILED', message, { retryAfter: 5 }, cause)
+}
+
+const giveBackEveryMs = 5_000
+const giveBackAttempts = 720
+
+/**
+ * Cancels what may have been written although the client was told that it was not. Jobs with an
+ * Idempotency-Key stay: their client asks again and gets them.
+ */
+function giveBackLater({ pool, log }: SubmitContext, batch: Submission[]): void {
+  const giveBack = async ({ accountId, jobId }: Submission) => {
+    for (let attempt = 0; attempt < giveBackAttempts; attempt++) {
+      await sleep(giveBackEveryMs, undefined, { ref: false })
+      try {
+        await cancelJob(pool, accountId, jobId, new Date())
+        return log.warn({ jobId }, 'cancelled a job whose submit could not be confirmed to its client')
+      } catch (error) {
+        // it was not written, or is being worked on already
+        if (error instanceof ApiError) return log.warn({ jobId, code: error.code }, 'nothing to give back')
+      }
+    }
+  }
+  for (const submission of batch) if (submission.idempotency === undefined) void giveBack(submission)
 }
 
 interface Account {
@@ -213,7 +271,22 @@ async function findWritten(client: pg.PoolClient, batch: Submission[]): Promise<
   return new Set(rows.map((row) => row.id))
 }
 
-async function findEarlier(client: pg.PoolClient, batch: Submission[]): Promise<Map<string, Earlier>> {
+/** The answer to an earlier request with this key and body, if there was one. */
+export async function findReplay(
+  db: Db,
+  accountId: bigint,
+  idempotency: { key: string; requestHash: Buffer },
+  now: Date,
+): Promise<Accepted | undefined> {
+  const earlier = await findEarlier(db, [{ accountId, idempotency, createdAt: now }])
+  const first = earlier.get(`${accountId} ${idempotency.key}`)
+  const verdict = first && replay(idempotency.requestHash, first)
+  return verdict instanceof ApiError ? undefined : verdict
+}
+
+type Keyed = Pick<Submission, 'accountId' | 'idempotency' | 'createdAt'>
+
+async function findEarlier(client: Db, batch: Keyed[]): Promise<Map<string, Earlier>> {
   const keyed = batch.filter((submission) => submission.idempotency !== undefined)
   if (keyed.length === 0) return new Map()
   const { rows } = await client.query<{

@@ -1,10 +1,68 @@
+import { readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { addTask } from '../queue/tasks.ts'
 import { deleteOldUploads } from '../uploads/uploads.ts'
 import type { JobContext } from './context.ts'
 
-/** Removes what has outlived its use: idempotency keys after 24 hours, uploads after their last use. */
-export async function sweep(context: Pick<JobContext, 'pool' | 'storage' | 'clock'>): Promise<void> {
-  const { pool, storage, clock } = context
-  const dayAgo = new Date(clock.now().getTime() - 24 * 3_600_000)
-  await pool.query('delete from idempotency_keys where created_at < $1', [dayAgo])
-  await deleteOldUploads(pool, storage, dayAgo)
+type SweepContext = Pick<JobContext, 'pool' | 'storage' | 'clock' | 'log' | 'temporaryDirectory'>
+
+const dayMs = 24 * 3_600_000
+const hourMs = 3_600_000
+const atOnce = 500
+
+/**
+ * Finds jobs that no task looks after any more, and removes what has outlived its use: idempotency keys after
+ * 24 hours, uploads after their last use, files of tasks that died.
+ */
+export async function sweep(context: SweepContext): Promise<void> {
+  await reviveJobs(context)
+  const dayAgo = new Date(context.clock.now().getTime() - dayMs)
+  await context.pool.query('delete from idempotency_keys where created_at < $1', [dayAgo])
+  await deleteOldUploads(context.pool, context.storage, dayAgo)
+  await removeOldFiles(context)
+}
+
+/**
+ * Adds a task to every job that should have one and has none, so that no job stays unfinished for ever whatever
+ * became of its task: processing jobs past their time (the poll ends them) or without a poll, and pending jobs
+ * whose dispatch is gone.
+ */
+export async function reviveJobs({
+  pool,
+  clock,
+  log,
+}: Pick<SweepContext, 'pool' | 'clock' | 'log'>): Promise<void> {
+  const now = clock.now()
+  const minuteAgo = new Date(now.getTime() - 60_000)
+  const processing = await pool.query<{ id: string }>(
+    `select id from jobs j
+     where status = 'processing' and (
+       deadline_at < $1
+       or operation is not null and dispatched_at < $2 and not exists (
+         select from graphile_worker.jobs t where t.key = 'poll:' || j.id and t.attempts < t.max_attempts))
+     limit ${atOnce}`,
+    [now, minuteAgo],
+  )
+  for (const { id } of processing.rows) await addTask(pool, 'poll', { jobId: id }, { key: `poll:${id}` })
+  const pending = await pool.query<{ id: string }>(
+    `select id from jobs j
+     where status = 'pending' and created_at < $1 and not exists (
+       select from graphile_worker._private_jobs t
+       where t.payload ->> 'jobId' = j.id and t.attempts < t.max_attempts)
+     limit ${atOnce}`,
+    [minuteAgo],
+  )
+  for (const { id } of pending.rows) await addTask(pool, 'dispatch', { jobId: id })
+  const revived = [...processing.rows, ...pending.rows].map((row) => row.id)
+  if (revived.length > 0) log.warn({ jobs: revived }, 'took up jobs that were late or had lost their task')
+}
+
+// No task works on a file for an hour: what is older was left by one that was killed.
+async function removeOldFiles({ temporaryDirectory, clock }: SweepContext): Promise<void> {
+  for (const name of await readdir(temporaryDirectory)) {
+    const path = join(temporaryDirectory, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found && clock.now().getTime() - found.mtimeMs > hourMs)
+      await rm(path, { recursive: true, force: true })
+  }
 }

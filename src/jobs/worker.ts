@@ -1,48 +1,45 @@
 import { randomUUID } from 'node:crypto'
+import type pg from 'pg'
 import { startHeartbeat } from '../queue/heartbeat.ts'
-import { startRunner } from '../queue/runner.ts'
+import { type RunningTasks, startRunner } from '../queue/runner.ts'
 import { deliverWebhook } from '../webhooks/deliver.ts'
 import type { JobContext } from './context.ts'
 import { dispatchJob } from './dispatch.ts'
 import { pollJob } from './poll.ts'
 import { sweep } from './sweep.ts'
 
-const jobConcurrency = 8
-const webhookConcurrency = 16
-const sweepEveryMs = 10 * 60_000
+const sweepEveryMs = 60_000
 
 /**
- * Starts working off the queue: one runner for jobs and one for webhooks, with one heartbeat. `stop` waits for
- * the tasks under way.
+ * Starts working off the queue. Dispatches, which may wait for a customer's slow file server, polls and webhooks,
+ * which may wait for a slow receiver, have runners of their own, so that none holds up the others. `stop` waits
+ * for the tasks under way.
  */
-export async function startWorker(context: JobContext): Promise<{ stop(): Promise<void> }> {
+export async function startWorker(
+  context: JobContext,
+  queuePool: pg.Pool,
+): Promise<{ stop(): Promise<void> }> {
   const { pool, log } = context
-  const workerIds = new Set<string>()
-  const options = { log, onWorker: (id: string) => void workerIds.add(id) }
-  // the heartbeat first: a task must never run under a worker that nobody vouches for
-  const heartbeat = await startHeartbeat(pool, randomUUID(), () => [...workerIds], log)
-  const runners = [
-    await startRunner(
-      pool,
-      {
-        dispatch: ({ jobId }) => dispatchJob(context, jobId),
-        poll: ({ jobId, outputFailures }) => pollJob(context, jobId, outputFailures ?? 0),
-      },
-      { ...options, concurrency: jobConcurrency },
-    ),
-    await startRunner(
-      pool,
-      { deliver_webhook: ({ webhookId }) => deliverWebhook(context, webhookId) },
-      { ...options, concurrency: webhookConcurrency },
-    ),
-  ]
+  const runners: RunningTasks[] = []
+  const workerIds = () => runners.flatMap((runner) => runner.workerIds())
+  const heartbeat = await startHeartbeat(pool, randomUUID(), workerIds, log)
+  const start = async (concurrency: number, handlers: Parameters<typeof startRunner>[1]) => {
+    runners.push(await startRunner(queuePool, handlers, { concurrency, log }))
+    // at once: a task must not run for long under an id that nobody vouches for
+    await heartbeat.beat()
+  }
+  await start(8, { poll: ({ jobId, outputFailures }) => pollJob(context, jobId, outputFailures ?? 0) })
+  await start(16, { deliver_webhook: ({ webhookId }) => deliverWebhook(context, webhookId) })
+  await start(16, { dispatch: ({ jobId }, { attempts }) => dispatchJob(context, jobId, attempts) })
+
+  let sweeping = Promise.resolve()
   const sweeper = setInterval(() => {
-    sweep(context).catch((error) => log.error({ err: error }, 'sweep failed'))
+    sweeping = sweeping.then(() => sweep(context)).catch((error) => log.error({ err: error }, 'sweep failed'))
   }, sweepEveryMs)
   return {
     async stop() {
       clearInterval(sweeper)
-      await Promise.all(runners.map((runner) => runner.stop()))
+      await Promise.all([sweeping, ...runners.map((runner) => runner.stop())])
       await heartbeat.stop()
     },
   }

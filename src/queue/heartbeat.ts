@@ -15,7 +15,7 @@ export async function startHeartbeat(
   processId: string,
   workerIds: () => string[],
   log: Logger,
-): Promise<{ stop(): Promise<void> }> {
+): Promise<{ beat(): Promise<void>; stop(): Promise<void> }> {
   const beat = async () => {
     await pool.query(
       `insert into processes (id, worker_ids, beat_at) values ($1, $2, now())
@@ -31,6 +31,7 @@ export async function startHeartbeat(
     running = running.then(beat).catch((error) => log.error({ err: error }, 'heartbeat failed'))
   }, beatEveryMs)
   return {
+    beat,
     async stop() {
       clearInterval(timer)
       await running

@@ -58,7 +58,8 @@ async function record(
   await transaction(pool, async (client) => {
     await client.query(
       `insert into webhook_attempts (webhook_id, attempt, started_at, latency_ms, http_status, error, response_excerpt)
-       values ($1, $2, $3, $4, $5, $6, $7)`,
+       values ($1, $2, $3, $4, $5, $6, $7)
+       on conflict do nothing`,
       [
         webhookId,
         number,
@@ -69,8 +70,12 @@ async function record(
         attempt.responseExcerpt,
       ],
     )
-    await client.query('update webhooks set status = $2 where id = $1', [webhookId, status])
-    if (delayMs !== undefined) {
+    // a delivery that another run of this task got through stays one
+    const { rowCount } = await client.query(
+      "update webhooks set status = $2 where id = $1 and status = 'pending'",
+      [webhookId, status],
+    )
+    if (delayMs !== undefined && rowCount === 1) {
       const runAt = new Date(now.getTime() + delayMs)
       await addTask(client, 'deliver_webhook', { webhookId }, { runAt, key: webhookId })
     }

@@ -132,7 +132,7 @@ function videoTrack(width: number, height: number) {
       await packets.until(() => encoder.encodeQueueSize <= encoderQueueLimit)
     },
     async finish(): Promise<void> {
-      await encoder.flush()
+      await keptAlive(encoder.flush())
       await packets.drained()
       encoder.close()
       source.close()
@@ -192,12 +192,22 @@ function audioTrack(sound: SoundSource) {
       await packets.until(() => true)
     },
     async finish(): Promise<void> {
-      await encoder.flush()
+      await keptAlive(encoder.flush())
       await packets.drained()
       encoder.close()
       source.close()
     },
     close: (): void => encoder.close(),
+  }
+}
+
+/** Waits for an encoder, whose work does not by itself keep the process from ending. */
+async function keptAlive(work: Promise<unknown>): Promise<void> {
+  const hold = setInterval(() => {}, 1000)
+  try {
+    await work
+  } finally {
+    clearInterval(hold)
   }
 }
 
@@ -228,9 +238,13 @@ function packetQueue() {
     async until(isReady: () => boolean): Promise<void> {
       check()
       while (!isReady()) {
+        // The encoder's events neither keep a process alive nor come for certain: about one film in forty waited
+        // for ever without the second look.
+        const secondLook = setTimeout(wake, 50)
         await new Promise<void>((resolve) => {
           waiting = resolve
         })
+        clearTimeout(secondLook)
         check()
       }
     },

@@ -38,7 +38,7 @@ export type Sandbox = Provider & {
 /** Films per thread that may wait for it: a minute's work, well within a job's time limit. */
 const queuePerThread = 8
 const busyDelayMs = 500
-const longestBusyDelayMs = 5_000
+const longestBusyDelayMs = 60_000
 const heartbeatEveryMs = 2_000
 /** A heartbeat older than this means that the rendering process has died. */
 const heartbeatStaleMs = 10_000

@@ -1,9 +1,11 @@
 import type { Canvas, SKRSContext2D } from '@napi-rs/canvas'
+import { stackLayers } from './layer-stack.ts'
 import { makeNoise } from './noise.ts'
 import { blend, css, glowSprite, prerender, type Rgb, verticalGradient } from './painter.ts'
 import { between, type Random } from './random.ts'
 import { addGrain } from './sky.ts'
 import { drawLayer, type Layer, makeLayer, overhang, type Scene, type Stage } from './stage.ts'
+import { makeVeil } from './veil.ts'
 import { softDot } from './weather.ts'
 
 /** A wood seen from inside: trunks from light haze to near dark, shafts of light, drifting specks. */
@@ -28,22 +30,37 @@ export function forest(stage: Stage): Scene {
   })
   addGrain(back, random, 2.5)
   const rows = [0.1, 0.28, 0.5, 0.78].map((near) => treeRow(stage, near, air))
+  // The two far rows are so pale and so close to each other that they move as one, with the light behind them.
+  const far = merged(stage, back, rows.slice(0, 2))
+  const near = stackLayers(stage, rows.slice(2))
   const front = undergrowth(stage)
   const shafts = mood.time === 'night' ? null : lightShafts(stage, lightX)
   const specks = makeSpecks(stage)
   return {
     paint(context, camera, seconds) {
-      context.drawImage(back, 0, 0)
-      for (const [index, row] of rows.entries()) {
-        drawLayer(context, stage, row, camera)
-        if (index === 1 && shafts !== null) {
-          shafts(context, seconds)
-        }
-      }
+      drawLayer(context, stage, far, camera)
+      shafts?.(context, seconds)
+      near(context, camera)
       drawLayer(context, stage, front, camera, Math.sin(seconds * 0.9) * 1.5 * stage.unit)
       specks(context, seconds)
     },
   }
+}
+
+/** Several layers painted into one over a backdrop that fills the frame. */
+function merged(stage: Stage, back: Canvas, layers: Layer[]): Layer {
+  const beyond = overhang(stage)
+  const { depth } = layers.at(-1)!
+  return makeLayer(
+    stage,
+    { depth, top: -beyond.y, bottom: stage.height + beyond.y },
+    (context, left, right) => {
+      context.drawImage(back, left, -beyond.y, right - left, stage.height + 2 * beyond.y)
+      for (const layer of layers) {
+        context.drawImage(layer.canvas, layer.x, layer.y, layer.width, layer.height)
+      }
+    },
+  )
 }
 
 function treeRow(stage: Stage, near: number, air: Rgb): Layer {
@@ -215,7 +232,8 @@ function lightShafts({ mood, width, height, random }: Stage, lightX: number) {
     context.fillStyle = fall
     context.fillRect(0, 0, 64, 128)
   })
-  return (context: SKRSContext2D, seconds: number): void => {
+  const veil = makeVeil(width, height, 0.25)
+  const paintBeams = (context: SKRSContext2D, seconds: number): void => {
     context.globalCompositeOperation = 'screen'
     for (const { at, wide, phase, pace } of beams) {
       context.save()
@@ -225,7 +243,11 @@ function lightShafts({ mood, width, height, random }: Stage, lightX: number) {
       context.drawImage(beam, at * 0.4 - wide, 0, wide * 2.4, height * 1.35)
       context.restore()
     }
-    context.globalAlpha = 1
+  }
+  return (context: SKRSContext2D, seconds: number): void => {
+    veil.paint((small) => paintBeams(small, seconds))
+    context.globalCompositeOperation = 'screen'
+    veil.lay(context, 0, 0)
     context.globalCompositeOperation = 'source-over'
   }
 }

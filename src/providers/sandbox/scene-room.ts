@@ -1,11 +1,12 @@
 import type { Canvas, SKRSContext2D } from '@napi-rs/canvas'
 import { drawCat } from './cat.ts'
+import { stackLayers } from './layer-stack.ts'
 import { makeNoise } from './noise.ts'
 import { blend, css, glowSprite, prerender, type Rgb, verticalGradient } from './painter.ts'
 import { between, pick } from './random.ts'
 import { curtain, drawLamp, furnished, type Pane } from './room-furniture.ts'
 import { makeSky } from './sky.ts'
-import { drawLayer, enterDepth, makeLayer, overhang, type Scene, type Stage } from './stage.ts'
+import { drawLayer, enterDepth, makeLayer, overhang, placeOf, type Scene, type Stage } from './stage.ts'
 import { paintWeather, softDot } from './weather.ts'
 
 const walls: readonly Rgb[] = [
@@ -32,7 +33,7 @@ export function room(stage: Stage): Scene {
   }
   const view = outside(stage, beyondPane)
   const inside = walled(stage, wall, pane, isDark)
-  const furniture = furnished(stage, wall, isDark)
+  const furniture = stackLayers(stage, [furnished(stage, wall, isDark)])
   const cat = { x: pane.x + pane.width * between(random, 0.3, 0.66), y: pane.y + pane.height, size: 1.15 }
   const lamp = { x: pane.x > width * 0.3 ? width * 0.13 : width * 0.87, y: height * 0.42 }
   const lampGlow = glowSprite(512, [255, 190, 110], 0.04)
@@ -40,11 +41,20 @@ export function room(stage: Stage): Scene {
   const dust = makeDust(stage)
   return {
     paint(context, camera, seconds) {
-      enterDepth(context, stage, 0.3, camera)
+      // The wall hides all but what its window leaves open, and moves more than the view.
+      context.save()
+      const wallAt = placeOf(stage, camera, 0.5)
       context.beginPath()
-      context.rect(beyondPane.x, beyondPane.y, beyondPane.width, beyondPane.height)
+      context.rect(
+        Math.floor(wallAt.x + pane.x * wallAt.zoom) - 1,
+        Math.floor(wallAt.y + pane.y * wallAt.zoom) - 1,
+        Math.ceil(pane.width * wallAt.zoom) + 3,
+        Math.ceil(pane.height * wallAt.zoom) + 3,
+      )
       context.clip()
+      enterDepth(context, stage, 0.3, camera)
       view(context, seconds)
+      context.restore()
       context.restore()
       drawLayer(context, stage, inside, camera)
       enterDepth(context, stage, 0.5, camera)
@@ -67,7 +77,7 @@ export function room(stage: Stage): Scene {
         context.globalAlpha = 1
         context.globalCompositeOperation = 'source-over'
       }
-      drawLayer(context, stage, furniture, camera)
+      furniture(context, camera)
       enterDepth(context, stage, 1, camera)
       drawLamp(context, stage, lamp, isDark)
       if (isDark) {

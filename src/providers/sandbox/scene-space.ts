@@ -3,7 +3,7 @@ import { makeNoise, smoothStep } from './noise.ts'
 import { blend, css, glowSprite, prerender, type Rgb, settled } from './painter.ts'
 import { between, pick, type Random } from './random.ts'
 import { addGrain } from './sky.ts'
-import { drawLayer, enterDepth, makeLayer, overhang, type Scene, type Stage } from './stage.ts'
+import { drawLayer, enterDepth, makeLayer, overhang, type Scene, type Stage, softened } from './stage.ts'
 import { softDot } from './weather.ts'
 
 const nebulae: readonly (readonly [Rgb, Rgb, Rgb])[] = [
@@ -131,8 +131,10 @@ function nebulaLayer(stage: Stage, [deep, cloud, spark]: readonly [Rgb, Rgb, Rgb
     }
   }
   context.putImageData(image, 0, 0)
-  addGrain(canvas, random, 3)
-  return layer
+  const wide = softened(layer)
+  // After enlarging: finer, and at whole pixels it stays where it is, which the encoder likes.
+  addGrain(wide.canvas, random, 2.5)
+  return wide
 }
 
 function starLayer(stage: Stage, depth: number) {

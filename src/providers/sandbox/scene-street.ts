@@ -1,4 +1,4 @@
-import { type Canvas, createCanvas, type SKRSContext2D } from '@napi-rs/canvas'
+import type { Canvas, SKRSContext2D } from '@napi-rs/canvas'
 import { addBloom, blend, css, glowSprite, prerender, type Rgb, verticalGradient } from './painter.ts'
 import { drawWalker, makeWalkers } from './people.ts'
 import { between, seededRandom } from './random.ts'
@@ -7,6 +7,7 @@ import type { Scene, Stage } from './stage.ts'
 import { drawGround, groundLayer, makeSplashes } from './street-ground.ts'
 import { drawGlow, drawSign, makeLanterns, makeSigns, type Sign } from './street-signs.ts'
 import { drawHouse, type House, makeHouses, type StreetView, streetView } from './street-view.ts'
+import { makeVeil } from './veil.ts'
 
 /** Houses nearer than this are a layer of their own, which grows faster as the camera moves in. */
 const nearMetres = 13
@@ -36,7 +37,10 @@ export function street(stage: Stage): Scene {
       context.save()
       context.translate(0, lift)
       drawGround(context, stage, ground, camera, seconds, sideways, isWet)
+      context.save()
+      clipBetween(context, stage, sides, 1 + (camera.zoom - 1) * 1.05, sideways)
       growAround(context, stage, back, 1 + (camera.zoom - 1) * 0.45, sideways * 0.4)
+      context.restore()
       for (const side of sides) {
         growAround(context, stage, side, 1 + (camera.zoom - 1) * 1.05, sideways)
       }
@@ -66,28 +70,26 @@ function makeGlow({ width, height }: Stage, view: StreetView, signs: Sign[]) {
   const scale = 1 / 8
   // Signs hang here; beyond it the houses' own bloom is light enough.
   const area = { x: width * 0.12, width: width * 0.76, height: height * 0.62 }
-  const small = createCanvas(Math.ceil(area.width * scale), Math.ceil(area.height * scale))
-  const gathered = small.getContext('2d')
+  const small = { width: Math.ceil(area.width * scale), height: Math.ceil(area.height * scale) }
+  const veil = makeVeil(area.width, area.height, scale)
   // Fades out at its border, which would show as a line where a large glow crosses it.
   const fade = prerender(small.width, small.height, (context) => {
     context.filter = 'blur(5px)'
     context.fillRect(8, -20, small.width - 16, small.height + 10)
   })
   return (context: SKRSContext2D, moved: number, seconds: number): void => {
-    gathered.clearRect(0, 0, small.width, small.height)
-    gathered.save()
-    gathered.scale(scale, scale)
-    gathered.translate(-area.x, 0)
-    gathered.globalCompositeOperation = 'lighter'
-    for (const sign of signs) {
-      drawGlow(gathered, view, sign, moved, seconds)
-    }
-    gathered.restore()
-    gathered.globalCompositeOperation = 'destination-in'
-    gathered.drawImage(fade, 0, 0)
-    gathered.globalCompositeOperation = 'source-over'
+    veil.paint((gathered) => {
+      gathered.globalCompositeOperation = 'lighter'
+      gathered.translate(-area.x, 0)
+      for (const sign of signs) {
+        drawGlow(gathered, view, sign, moved, seconds)
+      }
+      gathered.resetTransform()
+      gathered.globalCompositeOperation = 'destination-in'
+      gathered.drawImage(fade, 0, 0)
+    })
     context.globalCompositeOperation = 'screen'
-    context.drawImage(small, area.x, 0, area.width, area.height)
+    veil.lay(context, area.x, 0)
     context.globalCompositeOperation = 'source-over'
   }
 }
@@ -110,6 +112,25 @@ function growAround(context: SKRSContext2D, stage: Stage, flat: Flat, zoom: numb
     flat.width * zoom,
     flat.height * zoom,
   )
+}
+
+/** The near houses reach from their foot to above the frame: nothing is seen of what lies behind them. */
+function clipBetween(
+  context: SKRSContext2D,
+  { width, height, horizon, unit }: Stage,
+  [left, right]: readonly Flat[],
+  zoom: number,
+  shift: number,
+): void {
+  const middle = width / 2
+  // Whole pixels and a little more, so that the edge lies under the houses' own.
+  const from = Math.floor(middle + (left!.x + left!.width - middle) * zoom + shift - 8 * unit)
+  const to = Math.ceil(middle + (right!.x - middle) * zoom + shift + 8 * unit)
+  context.beginPath()
+  context.rect(from, -height, to - from, 3 * height)
+  // Below the horizon the houses stand back from the ground, and the far end of the street shows.
+  context.rect(-width, horizon, 3 * width, height)
+  context.clip()
 }
 
 /** Sky, far towers, the glow at the end of the street, and the far houses. */
@@ -227,18 +248,19 @@ function ropes(
 ): void {
   context.strokeStyle = 'rgba(8,6,14,0.85)'
   context.lineWidth = 1.4 * unit
-  context.beginPath()
   for (const [index, lantern] of lanterns.entries()) {
     const point = view.point(lantern.x, lantern.y + 0.62, lantern.z - moved)
     if (lanterns[index - 1]?.z === lantern.z) {
       context.lineTo(...point)
     } else {
+      context.beginPath()
       context.moveTo(...view.point(-view.halfWidth, lantern.y + 1.1, lantern.z - moved))
       context.lineTo(...point)
     }
     if (lanterns[index + 1]?.z !== lantern.z) {
       context.lineTo(...view.point(view.halfWidth, lantern.y + 1.1, lantern.z - moved))
+      // Each rope by itself: as one path the three cost three times as much.
+      context.stroke()
     }
   }
-  context.stroke()
 }

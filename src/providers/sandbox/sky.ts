@@ -1,9 +1,10 @@
-import { type Canvas, createCanvas, type SKRSContext2D } from '@napi-rs/canvas'
+import type { Canvas, SKRSContext2D } from '@napi-rs/canvas'
 import type { CameraState } from './camera.ts'
 import { makeNoise, smoothStep } from './noise.ts'
 import { blend, css, glowSprite, prerender, type Rgb, verticalGradient } from './painter.ts'
 import { between, type Random } from './random.ts'
 import { drawLayer, type Layer, makeLayer, overhang, type Stage, softened } from './stage.ts'
+import { makeVeil } from './veil.ts'
 import { softDot } from './weather.ts'
 
 export interface Sky {
@@ -207,8 +208,8 @@ function cloudLayer(stage: Stage, light: { x: number; y: number } | null): Layer
  */
 function auroraCurtains({ width, horizon, random }: Stage) {
   const scale = 0.25
-  const small = createCanvas(Math.round(width * scale), Math.round(horizon * scale))
-  const context = small.getContext('2d')
+  const small = { width: Math.round(width * scale), height: Math.round(horizon * scale) }
+  const veil = makeVeil(width, horizon, scale)
   const ray = auroraRay()
   const curtains = [0.62, 0.44, 0.8].map((foot, index) => ({
     foot: foot * small.height,
@@ -218,7 +219,13 @@ function auroraCurtains({ width, horizon, random }: Stage) {
   }))
   const step = 2
   return (target: SKRSContext2D, seconds: number): void => {
-    context.clearRect(0, 0, small.width, small.height)
+    veil.paint((context) => paintRays(context, seconds))
+    target.globalCompositeOperation = 'screen'
+    veil.lay(target, 0, 0)
+    target.globalCompositeOperation = 'source-over'
+  }
+  function paintRays(context: SKRSContext2D, seconds: number): void {
+    context.scale(1 / scale, 1 / scale)
     context.globalCompositeOperation = 'lighter'
     for (const { foot, reach, phase, alpha } of curtains) {
       for (let x = -step; x < small.width + step; x += step) {
@@ -233,9 +240,6 @@ function auroraCurtains({ width, horizon, random }: Stage) {
         context.drawImage(ray, x - step, foot + wind * 0.09 * small.height - height, step * 3, height)
       }
     }
-    target.globalCompositeOperation = 'screen'
-    target.drawImage(small, 0, 0, width, horizon)
-    target.globalCompositeOperation = 'source-over'
   }
 }
 
