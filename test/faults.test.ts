@@ -1,0 +1,345 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
+import { pino } from 'pino'
+import { loadCatalogue } from '../src/catalogue/load.ts'
+import { createPool } from '../src/db.ts'
+import { ApiError } from '../src/errors.ts'
+import { acceptJob } from '../src/jobs/accept.ts'
+import { claimJob, dispatchJob } from '../src/jobs/dispatch.ts'
+import { estimateJob } from '../src/jobs/estimate.ts'
+import { pollJob } from '../src/jobs/poll.ts'
+import { getJob } from '../src/jobs/read.ts'
+import { createSubmit, findReplay, type Submission } from '../src/jobs/submit.ts'
+import { reviveJobs } from '../src/jobs/sweep.ts'
+import { createOutbound } from '../src/outbound.ts'
+import type { Provider } from '../src/providers/provider.ts'
+import { freeTasksOfDead, startHeartbeat } from '../src/queue/heartbeat.ts'
+import { startRunner } from '../src/queue/runner.ts'
+import { addTask } from '../src/queue/tasks.ts'
+import { atEnd } from './at-end.ts'
+import {
+  balanceOf,
+  type Customer,
+  cloneDatabase,
+  ledgerProblems,
+  makeCustomer,
+  transfersOf,
+} from './database.ts'
+import { startGateway } from './gateway.ts'
+import { seedBody, textToVideo } from './seeds.ts'
+
+const database = await cloneDatabase()
+const { pool } = database
+const gateway = await startGateway({ databaseUrl: database.url, role: 'api' })
+const log = pino({ level: 'silent' })
+const cost = 420_000n
+
+function submission(customer: Customer, idempotency?: Submission['idempotency']): Submission {
+  const now = new Date()
+  return {
+    jobId: `job_${crypto.randomUUID().replaceAll('-', '')}`,
+    accountId: customer.accountId,
+    apiKeyId: customer.keyId,
+    requestId: 'req_test',
+    modelSlug: textToVideo,
+    modelVersion: 'v1.0',
+    provider: 'sandbox',
+    input: seedBody(textToVideo).input,
+    metadata: undefined,
+    webhookUrl: undefined,
+    costMicroCents: cost,
+    createdAt: now,
+    estimatedCompletionAt: now,
+    idempotency,
+  }
+}
+
+const connectionReset = () =>
+  Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' })
+
+/** The pool, but for the answers to the first `times` commits, which get lost on the way. */
+function losingCommits(times: number, isExecuted: boolean): pg.Pool {
+  let left = times
+  return {
+    async connect() {
+      const client = await pool.connect()
+      return {
+        query: async (...asked: [string]) => {
+          if (asked[0] !== 'commit' || left === 0) return client.query(...asked)
+          left--
+          await client.query(isExecuted ? 'commit' : 'rollback')
+          throw connectionReset()
+        },
+        release: (error?: Error) => client.release(error),
+      }
+    },
+  } as unknown as pg.Pool
+}
+
+test('a submit whose commit was answered by silence is found again, and charged once', async () => {
+  const customer = await makeCustomer(pool)
+  const job = submission(customer)
+  const accepted = await createSubmit(losingCommits(2, true), log)(job)
+  assert.equal(accepted.jobId, job.jobId)
+  assert.deepEqual(await transfersOf(pool, job.jobId), { charges: 1, refunds: 0 })
+  assert.equal(await balanceOf(pool, customer.accountId), 10_000_000n - cost)
+})
+
+test('a submit whose commit did not happen is written by the next attempt, once', async () => {
+  const customer = await makeCustomer(pool)
+  const job = submission(customer)
+  await createSubmit(losingCommits(1, false), log)(job)
+  assert.deepEqual(await transfersOf(pool, job.jobId), { charges: 1, refunds: 0 })
+})
+
+test('without a database a submit is refused with 503, and nothing is written', async () => {
+  const gone = createPool({ host: '127.0.0.1', port: 1, database: 'none' }, { max: 1, onError() {} })
+  atEnd(() => gone.end())
+  const customer = await makeCustomer(pool)
+  await assert.rejects(createSubmit(gone, log)(submission(customer)), (error) => {
+    assert.ok(error instanceof ApiError)
+    assert.equal(error.code, 'PUBSUB_PUBLISH_FAILED')
+    assert.match(error.message, /nothing was charged/)
+    return true
+  })
+})
+
+test('a row that cannot be written is refused alone: the others of its batch go through', async () => {
+  const customer = await makeCustomer(pool)
+  const submit = createSubmit(pool, log)
+  const bad = { ...submission(customer), metadata: { broken: '\0' } }
+  const jobs = [submission(customer), bad, submission(customer)]
+  const results = await Promise.allSettled(jobs.map(submit))
+  assert.deepEqual(
+    results.map((result) => result.status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.equal(await balanceOf(pool, customer.accountId), 10_000_000n - 2n * cost)
+})
+
+test('an account whose row is held for long does not hold up the submits of others', async () => {
+  const [held, free] = [await makeCustomer(pool), await makeCustomer(pool)]
+  const hasty = createPool({ connectionString: database.url }, { max: 4, onError() {}, isHasty: true })
+  atEnd(() => hasty.end())
+  const submit = createSubmit(hasty, log)
+  const holder = await pool.connect()
+  await holder.query('begin')
+  await holder.query('select from accounts where id = $1 for update', [held.accountId])
+  const [stuck, through] = await Promise.allSettled([submit(submission(held)), submit(submission(free))])
+  await holder.query('rollback')
+  holder.release()
+  assert.equal(through.status, 'fulfilled')
+  assert.ok(stuck.status === 'rejected' && stuck.reason.code === 'PUBSUB_PUBLISH_FAILED')
+  assert.equal(await balanceOf(pool, held.accountId), 10_000_000n)
+  await submit(submission(held))
+})
+
+test('a request that comes again with its key is replayed even when its quote is over', async () => {
+  const customer = await makeCustomer(pool)
+  const caller = { ...customer, mode: 'test' as const }
+  let now = new Date()
+  const provider = { name: 'sandbox' } as Provider
+  const outbound = createOutbound({ allowPrivate: true })
+  atEnd(() => outbound.close())
+  const context = {
+    catalogue: loadCatalogue(),
+    clock: { now: () => now },
+    outbound,
+    submit: createSubmit(pool, log),
+    findReplay: (...asked: Parameters<typeof findReplay> extends [unknown, ...infer Rest] ? Rest : never) =>
+      findReplay(pool, ...asked),
+    quoteSecret: 'secret',
+    chooseProvider: () => provider,
+  }
+  const seed = seedBody(textToVideo)
+  const { quote } = estimateJob(context, caller, seed)
+  const request = { ...seed, quoteId: quote!.quoteId }
+  const options = { requestId: 'req_1', idempotencyKey: 'order-7' }
+  const first = await acceptJob(context, caller, request, options)
+  now = new Date(now.getTime() + 16 * 60_000)
+  const again = await acceptJob(context, caller, request, { ...options, requestId: 'req_2' })
+  assert.deepEqual(again, { ...first, replayed: true })
+  await assert.rejects(acceptJob(context, caller, request, { ...options, idempotencyKey: 'order-8' }), {
+    code: 'QUOTE_EXPIRED',
+  })
+  assert.equal(await balanceOf(pool, customer.accountId), 10_000_000n - cost)
+})
+
+/** A pool as the queue has it: with pg's own types. */
+function openQueuePool(): pg.Pool {
+  const queuePool = createPool({ connectionString: database.url }, { max: 6, onError() {}, isForQueue: true })
+  atEnd(() => queuePool.end())
+  return queuePool
+}
+
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(50))
+    if (await isTrue()) return
+  throw new Error('it did not come')
+}
+
+test('a task that throws is tried again, and the process goes on', async () => {
+  const runs: number[] = []
+  const runner = await startRunner(
+    openQueuePool(),
+    {
+      deliver_webhook: async (_payload, { attempts }) => {
+        runs.push(attempts)
+        if (attempts < 2) throw new Error('a passing fault')
+      },
+    },
+    { concurrency: 2, log },
+  )
+  await addTask(pool, 'deliver_webhook', { webhookId: 'msg_throws' }, { key: 'throws' })
+  await until(() => runs.length === 2)
+  assert.deepEqual(runs, [1, 2])
+  await until(async () => {
+    const { rows } = await pool.query("select from graphile_worker.jobs where key = 'throws'")
+    return rows.length === 0
+  })
+  await runner.stop()
+})
+
+test('the heartbeat vouches for a task that runs for long, and no longer once its process has stopped', async () => {
+  const release = Promise.withResolvers<void>()
+  let runs = 0
+  const runner = await startRunner(
+    openQueuePool(),
+    {
+      deliver_webhook: async () => {
+        runs++
+        await release.promise
+      },
+    },
+    { concurrency: 2, log },
+  )
+  const heartbeat = await startHeartbeat(pool, 'test-process', runner.workerIds, log)
+  await addTask(pool, 'deliver_webhook', { webhookId: 'msg_long' }, { key: 'long' })
+  await until(() => runs === 1)
+  await pool.query(
+    "update graphile_worker._private_jobs set locked_at = now() - interval '1 hour' where key = 'long'",
+  )
+  await heartbeat.beat()
+  assert.deepEqual(await freeTasksOfDead(pool, 15_000), [])
+  await sleep(500)
+  assert.equal(runs, 1)
+  await pool.query("update processes set beat_at = now() - interval '1 minute' where id = 'test-process'")
+  assert.deepEqual(await freeTasksOfDead(pool, 15_000), runner.workerIds())
+  release.resolve()
+  await runner.stop()
+  await heartbeat.stop()
+})
+
+test('tasks run on after the database has cut every connection of the queue', async () => {
+  const done: string[] = []
+  const queuePool = openQueuePool()
+  const runner = await startRunner(
+    queuePool,
+    { deliver_webhook: async ({ webhookId }) => void done.push(webhookId) },
+    { concurrency: 4, log },
+  )
+  for (let round = 0; round < 3; round++) {
+    await addTask(pool, 'deliver_webhook', { webhookId: `msg_${round}` })
+    await pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and pid <> pg_backend_pid() and query ilike '%graphile_worker%'`,
+    )
+    await until(() => done.includes(`msg_${round}`))
+  }
+  await runner.stop()
+})
+
+// what the job's verbs need of their context where no provider is set up
+const context = {
+  pool,
+  clock: { now: () => new Date() },
+  log,
+  catalogue: loadCatalogue(),
+  provider: () => undefined,
+} as unknown as Parameters<typeof pollJob>[0]
+
+async function tasksOf(jobId: string): Promise<string[]> {
+  const { rows } = await pool.query<{ name: string }>(
+    `select t.identifier as name from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
+     where payload ->> 'jobId' = $1 and attempts < max_attempts order by 1`,
+    [jobId],
+  )
+  return rows.map((row) => row.name)
+}
+
+test('a job that lost its task is found, and ended with its refund when its time is over', async () => {
+  const customer = await makeCustomer(pool)
+  const submit = createSubmit(pool, log)
+  const [pending, processing] = [submission(customer), submission(customer)]
+  await Promise.all([submit(pending), submit(processing)])
+  await claimJob(context, processing.jobId, 0)
+  await pool.query(
+    "update graphile_worker._private_jobs set attempts = max_attempts where payload ->> 'jobId' = any($1)",
+    [[pending.jobId, processing.jobId]],
+  )
+  await pool.query("update jobs set created_at = now() - interval '2 minutes' where id = $1", [pending.jobId])
+  await reviveJobs(context)
+  assert.deepEqual(await tasksOf(pending.jobId), ['dispatch'])
+  assert.deepEqual(await tasksOf(processing.jobId), ['poll'])
+  await pollJob(context, processing.jobId, 0)
+  const ended = await getJob(pool, customer.accountId, processing.jobId)
+  assert.equal(ended.error?.code, 'PROVIDER_TIMEOUT')
+  assert.deepEqual(await transfersOf(pool, processing.jobId), { charges: 1, refunds: 1 })
+})
+
+test('a job whose dispatch keeps killing its process is given up, and one without a provider waits an hour', async () => {
+  const customer = await makeCustomer(pool)
+  const submit = createSubmit(pool, log)
+  const [deadly, unserved] = [submission(customer), submission(customer)]
+  await Promise.all([submit(deadly), submit(unserved)])
+  await dispatchJob(context, deadly.jobId, 9)
+  assert.equal((await getJob(pool, customer.accountId, deadly.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
+  assert.deepEqual(await transfersOf(pool, deadly.jobId), { charges: 1, refunds: 1 })
+  await dispatchJob(context, unserved.jobId, 1)
+  assert.equal((await getJob(pool, customer.accountId, unserved.jobId)).status, 'pending')
+  await pool.query("update jobs set created_at = now() - interval '61 minutes' where id = $1", [
+    unserved.jobId,
+  ])
+  await dispatchJob(context, unserved.jobId, 1)
+  assert.equal((await getJob(pool, customer.accountId, unserved.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
+})
+
+test('cancel takes an empty body of any type', async () => {
+  const customer = await makeCustomer(pool)
+  for (const headers of [
+    { 'content-type': 'application/json' },
+    { 'content-type': 'application/x-www-form-urlencoded' },
+  ]) {
+    const { body } = await gateway.call('POST', '/v1/jobs/submit', {
+      key: customer.key,
+      body: seedBody(textToVideo),
+    })
+    const cancelled = await gateway.call('POST', `/v1/jobs/${body.jobId}/cancel`, {
+      key: customer.key,
+      headers,
+      body: '',
+    })
+    assert.equal(cancelled.status, 200, JSON.stringify(cancelled.body))
+  }
+})
+
+test('what is no HTTP is answered in the documented form', async () => {
+  const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1')
+  socket.end('GET / HTTP/9.9\r\n\r\n')
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  await once(socket, 'close')
+  const [head = '', body = ''] = Buffer.concat(chunks).toString().split('\r\n\r\n')
+  assert.match(head, /^HTTP\/1\.1 400 /)
+  const answer = JSON.parse(body)
+  assert.equal(answer.error.code, 'VALIDATION_ERROR')
+  assert.match(head, new RegExp(`x-request-id: ${answer.requestId}`))
+})
+
+test('after all of this the ledger is in order', async () => {
+  assert.deepEqual(await ledgerProblems(pool), [])
+})
