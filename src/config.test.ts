@@ -16,7 +16,7 @@ test('without any setting the documented defaults hold', () => {
     role: 'all',
     dataDir: resolve('data'),
     databaseUrl: undefined,
-    publicUrl: undefined,
+    publicUrl: 'http://127.0.0.1:8787',
     allowPrivateNetwork: false,
     logLevel: 'info',
   })
@@ -30,6 +30,12 @@ test('an empty or blank value counts as unset', () => {
     )
     assert.deepEqual(loadConfig(environment), loadConfig({}))
   }
+})
+
+test('the origin of links follows address and port, unless the port is still to be found', () => {
+  assert.equal(loadConfig({ HOST: '::1', PORT: '80' }).publicUrl, 'http://[::1]:80')
+  assert.equal(loadConfig({ PORT: '0' }).publicUrl, undefined)
+  assert.equal(loadConfig({ PORT: '0', PUBLIC_URL: 'https://a.example' }).publicUrl, 'https://a.example')
 })
 
 test('every setting is read, and the command line stands above the environment', () => {

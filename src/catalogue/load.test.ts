@@ -363,7 +363,7 @@ test('an input that is nested half a million levels deep is refused, and quickly
   const deep = JSON.parse(`${'['.repeat(500_000)}${']'.repeat(500_000)}`)
   assert.deepEqual(
     issuesOf({ prompt: deep }).map((issue) => issue.message),
-    ['must be string, not array', 'is nested more than 32 levels deep'],
+    ['must be string, not array'],
   )
 })
 
