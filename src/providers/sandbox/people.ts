@@ -53,13 +53,19 @@ export function drawWalker(
     context.translate(x, y)
     context.scale(scale, isReflection ? -scale * 0.92 : scale)
     context.globalAlpha = fade * (isReflection ? 0.34 : 1)
-    figure(context, walker, seconds, z)
+    figure(context, walker, seconds, z, isReflection)
     context.restore()
   }
 }
 
 /** One person in metres, feet at the origin, y up being negative. */
-function figure(context: SKRSContext2D, walker: Walker, seconds: number, z: number): void {
+function figure(
+  context: SKRSContext2D,
+  walker: Walker,
+  seconds: number,
+  z: number,
+  isReflection: boolean,
+): void {
   const { tall, phase, coat, rim, umbrella } = walker
   const step = Math.sin(seconds * 5.2 + phase)
   const bob = Math.abs(step) * 0.02
@@ -86,23 +92,25 @@ function figure(context: SKRSContext2D, walker: Walker, seconds: number, z: numb
   context.bezierCurveTo(0.26, -tall + 0.38, 0.27, -1.05, 0.2, -0.62 - bob)
   context.closePath()
   context.fill()
-  // Light from the signs catches one edge of the coat.
-  context.strokeStyle = css(rim, 0.55)
-  context.lineWidth = 0.022
-  context.beginPath()
-  context.moveTo(-0.2, -0.66 - bob)
-  context.bezierCurveTo(-0.27, -1.05, -0.26, -tall + 0.38, -0.13, -tall + 0.31 - bob)
-  context.stroke()
+  // Light from the signs catches one edge of the coat. Thin lines are lost in the ripples of the ground.
+  if (!isReflection) {
+    context.strokeStyle = css(rim, 0.55)
+    context.lineWidth = 0.022
+    context.beginPath()
+    context.moveTo(-0.2, -0.66 - bob)
+    context.bezierCurveTo(-0.27, -1.05, -0.26, -tall + 0.38, -0.13, -tall + 0.31 - bob)
+    context.stroke()
+  }
   context.fillStyle = color
   context.beginPath()
   context.ellipse(0, -tall + 0.16 - bob, 0.1, 0.125, 0, 0, 2 * Math.PI)
   context.fill()
   if (umbrella !== null) {
-    drawUmbrella(context, umbrella, rim, -tall - 0.32 - bob)
+    drawUmbrella(context, umbrella, isReflection ? null : rim, -tall - 0.32 - bob)
   }
 }
 
-function drawUmbrella(context: SKRSContext2D, color: Rgb, rim: Rgb, top: number): void {
+function drawUmbrella(context: SKRSContext2D, color: Rgb, rim: Rgb | null, top: number): void {
   context.strokeStyle = 'rgba(10,10,18,0.9)'
   context.lineWidth = 0.025
   context.beginPath()
@@ -118,6 +126,9 @@ function drawUmbrella(context: SKRSContext2D, color: Rgb, rim: Rgb, top: number)
     context.quadraticCurveTo(right - 0.16, top + 0.3, right - 1.27 / 4, top + 0.4)
   }
   context.fill()
+  if (rim === null) {
+    return
+  }
   context.strokeStyle = css(blend(rim, [255, 255, 255], 0.3), 0.8)
   context.lineWidth = 0.02
   context.beginPath()

@@ -55,7 +55,9 @@ export function space(stage: Stage): Scene {
       ] as const)
     : pick(random, nebulae)
   const nebula = nebulaLayer(stage, colors)
-  const fields = [0.25, 0.5].map((depth) => starLayer(stage, depth))
+  const far = starLayer(stage, 0.3)
+  // A second layer would cost as much as a fifth of the frame; the few near stars are drawn one by one.
+  const near = nearStars(stage)
   const twinkles = Array.from({ length: 26 }, () => ({
     x: random() * width,
     y: random() * height,
@@ -71,9 +73,10 @@ export function space(stage: Stage): Scene {
   return {
     paint(context, camera, seconds) {
       drawLayer(context, stage, nebula, camera)
-      for (const [index, field] of fields.entries()) {
-        drawLayer(context, stage, field, camera, -seconds * (2 + 3 * index) * unit)
-      }
+      drawLayer(context, stage, far, camera, -seconds * 2 * unit)
+      enterDepth(context, stage, 0.6, camera)
+      near(context, seconds)
+      context.restore()
       context.globalCompositeOperation = 'screen'
       for (const { x, y, size, phase } of twinkles) {
         context.globalAlpha = 0.35 + 0.6 * Math.sin(seconds * 1.4 + phase) ** 2
@@ -144,7 +147,7 @@ function starLayer(stage: Stage, depth: number) {
   return makeLayer(stage, { depth, top: -beyond.y, bottom: height + beyond.y }, (context, left, right) => {
     const reach = right - left
     // Drifts to the left as time passes, so it reaches further on the right.
-    for (let index = 0; index < 620; index++) {
+    for (let index = 0; index < 1150; index++) {
       const bright = random() ** 5
       context.globalAlpha = 0.25 + 0.75 * bright
       const size = (1 + 3.4 * bright * (0.5 + depth)) * unit
@@ -157,6 +160,23 @@ function starLayer(stage: Stage, depth: number) {
       )
     }
   })
+}
+
+function nearStars({ width, height, random, unit }: Stage) {
+  const dot = softDot(8, [235, 240, 255])
+  const stars = Array.from({ length: 70 }, () => ({
+    x: random() * width * 1.1,
+    y: random() * height,
+    size: between(random, 1.6, 4.2) * unit,
+    alpha: between(random, 0.4, 1),
+  }))
+  return (context: SKRSContext2D, seconds: number): void => {
+    for (const { x, y, size, alpha } of stars) {
+      context.globalAlpha = alpha
+      context.drawImage(dot, x - seconds * 5 * unit, y, size, size)
+    }
+    context.globalAlpha = 1
+  }
 }
 
 function sparkleSprite(): Canvas {

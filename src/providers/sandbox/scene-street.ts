@@ -85,6 +85,7 @@ function makeGlow({ width, height }: Stage, view: StreetView, signs: Sign[]) {
         drawGlow(gathered, view, sign, moved, seconds)
       }
       gathered.resetTransform()
+      gathered.globalAlpha = 1
       gathered.globalCompositeOperation = 'destination-in'
       gathered.drawImage(fade, 0, 0)
     })
@@ -117,7 +118,7 @@ function growAround(context: SKRSContext2D, stage: Stage, flat: Flat, zoom: numb
 /** The near houses reach from their foot to above the frame: nothing is seen of what lies behind them. */
 function clipBetween(
   context: SKRSContext2D,
-  { width, height, horizon, unit }: Stage,
+  { width, height, unit }: Stage,
   [left, right]: readonly Flat[],
   zoom: number,
   shift: number,
@@ -128,8 +129,6 @@ function clipBetween(
   const to = Math.ceil(middle + (right!.x - middle) * zoom + shift + 8 * unit)
   context.beginPath()
   context.rect(from, -height, to - from, 3 * height)
-  // Below the horizon the houses stand back from the ground, and the far end of the street shows.
-  context.rect(-width, horizon, 3 * width, height)
   context.clip()
 }
 

@@ -127,7 +127,8 @@ export function drawGround(
   const ripple = isWet ? 1 : 0
   for (let y = 0; y < canvas.height - 1; ) {
     const near = y / canvas.height
-    const line = Math.max(2, Math.round((2 + 4 * near) * unit))
+    // Fewer and higher lines are cheaper, but from eight pixels on they show as steps.
+    const line = Math.max(2, Math.round((2.5 + 4.5 * near) * unit))
     const swing =
       Math.sin(y / (4 * unit + 14 * near * unit) + seconds * 4.1) +
       0.6 * Math.sin(y / ((9 + 30 * near) * unit) - seconds * 2.3)
