@@ -9,8 +9,9 @@ import { systemClock } from './clock.ts'
 import { type Config, loadSigningSecret, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
-import { createSubmit, findReplay } from './jobs/submit.ts'
+import { createSubmit } from './jobs/submit.ts'
 import { startWorker } from './jobs/worker.ts'
+import { findReplay } from './jobs/write-batch.ts'
 import { createLinks } from './links.ts'
 import { createMedia } from './media/media.ts'
 import { migrate } from './migrate.ts'
@@ -103,7 +104,7 @@ async function start(
       },
       log,
     )
-    undo.push(() => app.close())
+    undo.push(() => close(app))
     url = await listen(app, config)
     links.setOrigin(url)
   }
@@ -129,4 +130,10 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
   await app.listen({ host, port })
   const address = app.server.address() as AddressInfo
   return originOf(host, address.port)
+}
+
+// Connections that become idle after closing began would hold it up until their keep-alive is over.
+async function close(app: FastifyInstance): Promise<void> {
+  const closeIdle = setInterval(() => app.server.closeIdleConnections(), 200)
+  await app.close().finally(() => clearInterval(closeIdle))
 }

@@ -8,7 +8,8 @@ import type { Outbound } from '../outbound.ts'
 import { hashJson, issueQuote, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
 import type { Json, Provider } from '../providers/provider.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
-import type { Accepted, Submission, Submit } from './submit.ts'
+import type { Submit } from './submit.ts'
+import type { Accepted, Submission } from './write-batch.ts'
 
 export interface AcceptContext {
   catalogue: Catalogue

@@ -4,7 +4,8 @@ import { pino } from 'pino'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { newId } from '../ids.ts'
 import { getJob, type ListOptions, listJobs } from './read.ts'
-import { createSubmit, type Submission } from './submit.ts'
+import { createSubmit } from './submit.ts'
+import type { Submission } from './write-batch.ts'
 
 const { pool } = await cloneDatabase()
 const submit = createSubmit(pool, pino({ level: 'silent' }))
