@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
 import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
 
@@ -23,14 +23,11 @@ export function addJobCommands(program: Command): void {
   job
     .command('list')
     .description('List the newest jobs of all users.')
-    .option('--limit <count>', 'how many', '20')
+    .option('--limit <count>', 'how many, 1 to 1000', limit, 20)
     .option('--json', 'print one JSON document')
-    .action(async (options: { limit: string; json?: boolean }) => {
-      const limit = Number(options.limit)
-      if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
-        throw new CommandFailed('--limit: give 1 to 1000')
+    .action(async (options: { limit: number; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
-        const jobs = await listJobsForOperator(pool, limit)
+        const jobs = await listJobsForOperator(pool, options.limit)
         const rows = jobs.map((row) => [
           row.jobId,
           row.status,
@@ -42,4 +39,9 @@ export function addJobCommands(program: Command): void {
         print(options, { jobs }, table([['job', 'status', 'model', 'cost', 'user', 'created'], ...rows]))
       })
     })
+}
+
+function limit(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1000) return Number(text)
+  throw new InvalidArgumentError('give a whole number from 1 to 1000')
 }
