@@ -245,7 +245,7 @@ function lightShafts({ mood, width, height, random }: Stage, lightX: number) {
     }
   }
   return (context: SKRSContext2D, seconds: number): void => {
-    veil.paint((small) => paintBeams(small, seconds))
+    veil.paint(seconds, (small) => paintBeams(small, seconds))
     context.globalCompositeOperation = 'screen'
     veil.lay(context, 0, 0)
     context.globalCompositeOperation = 'source-over'

@@ -78,7 +78,7 @@ function makeGlow({ width, height }: Stage, view: StreetView, signs: Sign[]) {
     context.fillRect(8, -20, small.width - 16, small.height + 10)
   })
   return (context: SKRSContext2D, moved: number, seconds: number): void => {
-    veil.paint((gathered) => {
+    veil.paint(seconds, (gathered) => {
       gathered.globalCompositeOperation = 'lighter'
       gathered.translate(-area.x, 0)
       for (const sign of signs) {

@@ -219,7 +219,7 @@ function auroraCurtains({ width, horizon, random }: Stage) {
   }))
   const step = 2
   return (target: SKRSContext2D, seconds: number): void => {
-    veil.paint((context) => paintRays(context, seconds))
+    veil.paint(seconds, (context) => paintRays(context, seconds))
     target.globalCompositeOperation = 'screen'
     veil.lay(target, 0, 0)
     target.globalCompositeOperation = 'source-over'

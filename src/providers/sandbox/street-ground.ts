@@ -167,6 +167,10 @@ export function makeSplashes({ width, height, horizon, random, unit }: Stage) {
     for (const { x, near, phase, pace } of drops) {
       const beat = seconds * pace + phase
       const age = beat % 1
+      // The last of a ring is too faint to see, and each costs a call.
+      if (age > 0.85) {
+        continue
+      }
       const size = age * (4 + 22 * near) * unit
       // Each new drop falls elsewhere.
       const across = (x + phase * 400 * Math.floor(beat)) % width

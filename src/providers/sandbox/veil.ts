@@ -1,9 +1,10 @@
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas'
+import { framesPerSecond } from './film.ts'
 
 /** Light or haze that changes with every frame, painted small and laid over the frame. */
 export interface Veil {
-  /** Clears the veil and paints it anew, in the coordinates of the area it covers. */
-  paint(draw: (context: SKRSContext2D) => void): void
+  /** Clears the veil and paints it anew, in the coordinates of the area it covers; every second frame only. */
+  paint(seconds: number, draw: (context: SKRSContext2D) => void): void
   /** Lays it over the target with the target's mixing. */
   lay(target: SKRSContext2D, x: number, y: number): void
 }
@@ -19,8 +20,15 @@ export function makeVeil(width: number, height: number, scale: number): Veil {
   const painted = small.getContext('2d')
   const enlarged = half.getContext('2d')
   const { width: halfWidth, height: halfHeight } = half
+  let paintedAt = -1
   return {
-    paint(draw) {
+    paint(seconds, draw) {
+      // Twelve times a second is often enough for soft light, and spares half of its painting.
+      const now = Math.floor((seconds * framesPerSecond + 0.001) / 2)
+      if (now === paintedAt) {
+        return
+      }
+      paintedAt = now
       painted.globalCompositeOperation = 'source-over'
       painted.globalAlpha = 1
       painted.clearRect(0, 0, small.width, small.height)
