@@ -136,7 +136,7 @@ function nebulaLayer(stage: Stage, [deep, cloud, spark]: readonly [Rgb, Rgb, Rgb
   context.putImageData(image, 0, 0)
   const wide = softened(layer)
   // After enlarging: finer, and at whole pixels it stays where it is, which the encoder likes.
-  addGrain(wide.canvas, random, 2.5)
+  addGrain(wide.canvas, random, 1.5)
   return wide
 }
 
