@@ -160,7 +160,7 @@ interface Blade {
   flower: Rgb | null
 }
 
-/** Blades are drawn anew for every frame, each as a path of its own: hundreds in one path took thrice as long. */
+/** Blades are drawn anew for every frame, each as a path of its own: two hundred in one path took twice as long. */
 function makeGrass(stage: Stage) {
   const { mood, width, height, random, unit } = stage
   const clump = makeNoise(random)

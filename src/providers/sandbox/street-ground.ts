@@ -127,7 +127,7 @@ export function drawGround(
   const ripple = isWet ? 1 : 0
   for (let y = 0; y < canvas.height - 1; ) {
     const near = y / canvas.height
-    // Fewer and higher lines are cheaper, but from eight pixels on they show as steps.
+    // Fewer and higher lines would be cheaper, but make the ripples coarse.
     const line = Math.max(2, Math.round((2.5 + 4.5 * near) * unit))
     const swing =
       Math.sin(y / (4 * unit + 14 * near * unit) + seconds * 4.1) +
