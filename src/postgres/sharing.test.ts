@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { openEmbeddedPostgres } from './embedded.ts'
 import { ask, atEnd, killHard, makeDataDir, openInChild, postmasterOf, silent } from './fixture.ts'
 
@@ -61,6 +62,12 @@ test('a command ends the postmaster that a killed server left', async (t) => {
   await server.answer
   await killHard(server.child)
   const command = await openEmbeddedPostgres({ dataDir, role: 'command', log: silent })
+  // PostgreSQL lets go of the killed server's locks once it has noticed the closed connection
+  const locks = 'select count(*)::int as held from pg_locks where locktype = $$advisory$$'
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline; await setTimeout(20)) {
+    const [row] = await ask(command.connection, locks)
+    if ((row as { held: number }).held === 1) break
+  }
   await command.close()
   assert.equal(await postmasterOf(dataDir), undefined)
 })
