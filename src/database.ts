@@ -8,6 +8,8 @@ export interface Database {
   pool: pg.Pool
   /** A pool for the queue's library; the caller ends it. */
   openQueuePool(): pg.Pool
+  /** A pool for pipelinedTransaction; the caller ends it. */
+  openPipelinedPool(): pg.Pool
   isEmbedded: boolean
   close(): Promise<void>
 }
@@ -29,6 +31,7 @@ export async function openDatabase(
     return {
       pool: createPool(connection, { max: isServer ? 16 : 2, onError, isHasty: isServer }),
       openQueuePool: () => createPool(connection, { max: 12, onError, isForQueue: true }),
+      openPipelinedPool: () => createPool(connection, { max: 2, onError, isHasty: true, isPipelined: true }),
     }
   }
   if (config.databaseUrl !== undefined) {

@@ -21,6 +21,8 @@ export interface PoolOptions {
   isHasty?: boolean
   /** For the queue's library: pg's own types. */
   isForQueue?: boolean
+  /** Statements go out without waiting for the answers to those before them (pipelinedTransaction). */
+  isPipelined?: boolean
 }
 
 // A lock is only ever held for a few ms; the database ends a statement before we take the connection for dead.
@@ -37,6 +39,7 @@ export function createPool(connection: pg.PoolConfig, options: PoolOptions): pg.
     idleTimeoutMillis: 60_000,
     application_name: 'filmgate',
     keepAlive: true,
+    pipeline: options.isPipelined ?? false,
     ...(!options.isForQueue && { types }),
     ...(options.isHasty && {
       query_timeout: deadConnectionMs,
@@ -57,13 +60,38 @@ export class CommitUnknown extends Error {}
  * answer is thrown as CommitUnknown.
  */
 export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  return withClient(pool, async (client) => {
+    await client.query('begin')
+    const result = await work(client)
+    await commit(client, [])
+    return result
+  })
+}
+
+/**
+ * The same in two journeys to the database, on a pool that is pipelined: the begin goes out with the first
+ * statement of `work`, and the commit with the `writes` that it has sent and not waited for. PostgreSQL turns a
+ * commit behind a failed write into a rollback.
+ */
+export async function pipelinedTransaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<{ result: T; writes: Promise<unknown>[] }>,
+): Promise<T> {
+  return withClient(pool, async (client) => {
+    const begun = client.query('begin')
+    // if it fails so does the first statement, which is waited for
+    begun.catch(() => {})
+    const { result, writes } = await work(client)
+    await commit(client, [begun, ...writes])
+    return result
+  })
+}
+
+async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
   try {
-    await client.query('begin')
-    const result = await work(client)
-    await commit(client)
-    return result
+    return await work(client)
   } catch (error) {
     if (error instanceof CommitUnknown) broken = error
     else {
@@ -77,12 +105,13 @@ export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient
   }
 }
 
-async function commit(client: pg.PoolClient): Promise<void> {
-  try {
-    await client.query('commit')
-  } catch (cause) {
-    throw isUnavailable(cause) ? new CommitUnknown('the answer to a commit was lost', { cause }) : cause
-  }
+async function commit(client: pg.PoolClient, writes: Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled([...writes, client.query('commit')])
+  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  if (failures.length === 0) return
+  // a statement that PostgreSQL refused: nothing was committed
+  const refusal = failures.find((failure) => failure instanceof pg.DatabaseError && !isUnavailable(failure))
+  throw refusal ?? new CommitUnknown('the answer to a commit was lost', { cause: failures[0] })
 }
 
 const networkErrors = /^(ECONN\w+|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/

@@ -83,6 +83,8 @@ async function start(
   // stopped last to first: no more requests, then no more tasks
   const queuePool = database.openQueuePool()
   undo.push(() => queuePool.end())
+  const submitPool = database.openPipelinedPool()
+  undo.push(() => submitPool.end())
   let worker: { stop(): Promise<void> } | undefined
   undo.push(async () => worker?.stop())
   let url: string | undefined
@@ -95,7 +97,7 @@ async function start(
         outbound,
         storage,
         authenticate: createAuthenticate(pool, clock.now),
-        submit: createSubmit(pool, log),
+        submit: createSubmit(submitPool, log),
         findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,
         // live keys never reach the sandbox; upstreams come with their own settings

@@ -12,6 +12,8 @@ export const templateName = 'filmgate_template'
 
 export interface TestDatabase {
   pool: pg.Pool
+  /** As createSubmit takes it. */
+  submitPool: pg.Pool
   /** For a server that is to run on this database. */
   url: string
 }
@@ -31,14 +33,18 @@ export async function cloneDatabase(): Promise<TestDatabase> {
   const admin = createPool(connection, { max: 1, onError() {} })
   await admin.query(`create database ${name} template ${templateName}`)
   const pool = createPool({ ...connection, database: name }, { max: 8, onError() {} })
+  const submitPool = createPool(
+    { ...connection, database: name },
+    { max: 4, onError() {}, isPipelined: true },
+  )
   atEnd(async () => {
-    await pool.end()
+    await Promise.all([pool.end(), submitPool.end()])
     await admin.query(`drop database ${name} with (force)`)
     await admin.end()
   })
   const { host, port, user, password } = connection
   const url = `postgres://${user}:${encodeURIComponent(password)}@/${name}?host=${encodeURIComponent(host)}&port=${port}`
-  return { pool, url }
+  return { pool, submitPool, url }
 }
 
 export interface Customer {

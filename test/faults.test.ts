@@ -35,7 +35,7 @@ import { startGateway } from './gateway.ts'
 import { seedBody, textToVideo } from './seeds.ts'
 
 const database = await cloneDatabase()
-const { pool } = database
+const { pool, submitPool } = database
 const gateway = await startGateway({ databaseUrl: database.url, role: 'api' })
 const log = pino({ level: 'silent' })
 const cost = 420_000n
@@ -68,7 +68,7 @@ function losingCommits(times: number, isExecuted: boolean): pg.Pool {
   let left = times
   return {
     async connect() {
-      const client = await pool.connect()
+      const client = await submitPool.connect()
       return {
         query: async (...asked: [string]) => {
           if (asked[0] !== 'commit' || left === 0) return client.query(...asked)
@@ -112,7 +112,7 @@ test('without a database a submit is refused with 503, and nothing is written', 
 
 test('a row that cannot be written is refused alone: the others of its batch go through', async () => {
   const customer = await makeCustomer(pool)
-  const submit = createSubmit(pool, log)
+  const submit = createSubmit(submitPool, log)
   const bad = { ...submission(customer), metadata: { broken: '\0' } }
   const jobs = [submission(customer), bad, submission(customer)]
   const results = await Promise.allSettled(jobs.map(submit))
@@ -125,7 +125,10 @@ test('a row that cannot be written is refused alone: the others of its batch go 
 
 test('an account whose row is held for long does not hold up the submits of others', async () => {
   const [held, free] = [await makeCustomer(pool), await makeCustomer(pool)]
-  const hasty = createPool({ connectionString: database.url }, { max: 4, onError() {}, isHasty: true })
+  const hasty = createPool(
+    { connectionString: database.url },
+    { max: 4, onError() {}, isHasty: true, isPipelined: true },
+  )
   atEnd(() => hasty.end())
   const submit = createSubmit(hasty, log)
   const holder = await pool.connect()
@@ -151,7 +154,7 @@ test('a request that comes again with its key is replayed even when its quote is
     catalogue: loadCatalogue(),
     clock: { now: () => now },
     outbound,
-    submit: createSubmit(pool, log),
+    submit: createSubmit(submitPool, log),
     findReplay: (...asked: Parameters<typeof findReplay> extends [unknown, ...infer Rest] ? Rest : never) =>
       findReplay(pool, ...asked),
     quoteSecret: 'secret',
@@ -275,7 +278,7 @@ async function tasksOf(jobId: string): Promise<string[]> {
 
 test('a job that lost its task is found, and ended with its refund when its time is over', async () => {
   const customer = await makeCustomer(pool)
-  const submit = createSubmit(pool, log)
+  const submit = createSubmit(submitPool, log)
   const [pending, processing] = [submission(customer), submission(customer)]
   await Promise.all([submit(pending), submit(processing)])
   await claimJob(context, processing.jobId, 0)
@@ -295,7 +298,7 @@ test('a job that lost its task is found, and ended with its refund when its time
 
 test('a job whose dispatch keeps killing its process is given up, and one without a provider waits an hour', async () => {
   const customer = await makeCustomer(pool)
-  const submit = createSubmit(pool, log)
+  const submit = createSubmit(submitPool, log)
   const [deadly, unserved] = [submission(customer), submission(customer)]
   await Promise.all([submit(deadly), submit(unserved)])
   await dispatchJob(context, deadly.jobId, 9)

@@ -7,8 +7,8 @@ import { getJob, type ListOptions, listJobs } from './read.ts'
 import { createSubmit } from './submit.ts'
 import type { Submission } from './write-batch.ts'
 
-const { pool } = await cloneDatabase()
-const submit = createSubmit(pool, pino({ level: 'silent' }))
+const { pool, submitPool } = await cloneDatabase()
+const submit = createSubmit(submitPool, pino({ level: 'silent' }))
 const now = new Date('2026-11-20T12:00:00Z')
 
 function submission(accountId: bigint, changes: Partial<Submission> = {}): Submission {
@@ -74,7 +74,7 @@ test('a job that has been seen to be there is in every later list, while five wr
   const { accountId } = await makeCustomer(pool)
   const other = await makeCustomer(pool)
   // processes of their own would share nothing but the database; so do these
-  const writers = Array.from({ length: 5 }, () => createSubmit(pool, pino({ level: 'silent' })))
+  const writers = Array.from({ length: 5 }, () => createSubmit(submitPool, pino({ level: 'silent' })))
   const answered: string[] = []
   const writing = Promise.all(
     writers.map(async (write) => {

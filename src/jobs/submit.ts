@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Logger } from 'pino'
 import { coalesce } from '../coalesce.ts'
-import { CommitUnknown, isLockTimeout, isTransient, isUnavailable, transaction } from '../db.ts'
+import { CommitUnknown, isLockTimeout, isTransient, isUnavailable, pipelinedTransaction } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { cancelJob } from './cancel.ts'
 import { type Accepted, type Submission, type Verdict, writeBatch } from './write-batch.ts'
@@ -44,7 +44,7 @@ async function submitBatch(
 ): Promise<Verdict[]> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await transaction(context.pool, (client) => writeBatch(client, batch, maybeWritten))
+      return await pipelinedTransaction(context.pool, (client) => writeBatch(client, batch, maybeWritten))
     } catch (error) {
       maybeWritten ||= error instanceof CommitUnknown
       const delayMs = (maybeWritten ? unknownRetryDelaysMs : retryDelaysMs)[attempt]

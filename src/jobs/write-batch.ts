@@ -44,13 +44,14 @@ interface Account {
 
 /**
  * Decides on a batch of submissions in the order of their arrival and writes those that are accepted, by a few
- * set-based statements in the caller's transaction. `maybeWritten`: some may be there from an earlier attempt.
+ * set-based statements in the caller's transaction; those are sent and not waited for. `maybeWritten`: some may be
+ * there from an earlier attempt.
  */
 export async function writeBatch(
   client: pg.PoolClient,
   batch: Submission[],
   maybeWritten: boolean,
-): Promise<Verdict[]> {
+): Promise<{ result: Verdict[]; writes: Promise<unknown>[] }> {
   const accounts = await lockAccounts(client, [...new Set(batch.map((submission) => submission.accountId))])
   const written = maybeWritten ? await findWritten(client, batch) : new Set<string>()
   const earlier = await findEarlier(client, batch)
@@ -78,24 +79,23 @@ export async function writeBatch(
     return answer
   })
 
-  if (accepted.length > 0) {
-    await insertJobs(client, accepted)
-    await charge(
-      client,
-      accepted.map((job) => ({
-        jobId: job.jobId,
-        accountId: job.accountId,
-        amountMicroCents: job.costMicroCents,
-      })),
-    )
-    const keyed = accepted.filter((submission) => submission.idempotency !== undefined)
-    if (keyed.length > 0) await insertIdempotencyKeys(client, keyed)
-    await addDispatchTasks(
-      client,
-      accepted.map((submission) => submission.jobId),
-    )
-  }
-  return verdicts
+  return { result: verdicts, writes: accepted.length === 0 ? [] : send(client, accepted) }
+}
+
+function send(client: pg.PoolClient, accepted: Submission[]): Promise<unknown>[] {
+  const charges = accepted.map(({ jobId, accountId, costMicroCents }) => ({
+    jobId,
+    accountId,
+    amountMicroCents: costMicroCents,
+  }))
+  const jobIds = accepted.map((submission) => submission.jobId)
+  const keyed = accepted.filter((submission) => submission.idempotency !== undefined)
+  return [
+    insertJobs(client, accepted),
+    charge(client, charges),
+    ...(keyed.length > 0 ? [insertIdempotencyKeys(client, keyed)] : []),
+    addDispatchTasks(client, jobIds),
+  ]
 }
 
 function toAccepted(submission: Submission, replayed: boolean): Accepted {
