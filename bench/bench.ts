@@ -1,8 +1,10 @@
+import { benchBesideRendering } from './rendering.ts'
 import { benchSandbox } from './sandbox.ts'
 import { benchSubmit } from './submit.ts'
 import { printTable } from './table.ts'
 
 await benchSubmit()
+await benchBesideRendering()
 
 const films = await benchSandbox()
 console.log('\nSandbox: seconds of 720p film with sound, drawn, encoded and muxed')

@@ -1,19 +1,11 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import autocannon from 'autocannon'
 import type pg from 'pg'
 import { pino } from 'pino'
-import { createKey } from '../src/accounts/keys.ts'
-import { createUser } from '../src/accounts/users.ts'
-import { openDatabase } from '../src/database.ts'
 import { transaction } from '../src/db.ts'
 import { newId } from '../src/ids.ts'
 import { createSubmit } from '../src/jobs/submit.ts'
 import type { Submission } from '../src/jobs/write-batch.ts'
-import { credit } from '../src/ledger/ledger.ts'
+import { type Customer, withServer } from './server.ts'
 import { measure, printTable, type Run } from './table.ts'
 
 const seconds = 4
@@ -26,28 +18,13 @@ const input = {
 }
 const body = { model: 'kling-plus/kling-o3-standard/text-to-video', input }
 
-interface Customer {
-  accountId: bigint
-  key: string
-}
-
 /**
  * Durable submits per second and their latency: straight through pg (the floor: the same statements, in batches
  * as large as the number of clients), through the submit verb, and through HTTP. Each against the floor of the
  * same run.
  */
 export async function benchSubmit(): Promise<void> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'filmgate-bench-'))
-  // as root, PostgreSQL runs as another user, who must be able to enter
-  await chmod(dataDir, 0o755)
-  const database = await openDatabase(
-    { databaseUrl: undefined, dataDir },
-    'command',
-    pino({ level: 'silent' }),
-  )
-  const server = await startServer(dataDir)
-  try {
-    const customers = await makeCustomers(database.pool, 100)
+  await withServer('api', async ({ url, database, customers }) => {
     const submitPool = database.openPipelinedPool()
     const rows: (string | number)[][] = []
     for (const accounts of [1, 100]) {
@@ -55,7 +32,7 @@ export async function benchSubmit(): Promise<void> {
         const some = customers.slice(0, accounts)
         const floor = await straight(database.pool, some, clients)
         const verb = await throughVerb(submitPool, some, clients)
-        const http = await throughHttp(server.url, some, clients)
+        const http = await throughHttp(url, some, clients)
         for (const [name, run] of Object.entries({ 'pg, batched': floor, 'submit()': verb, HTTP: http })) {
           rows.push([
             name,
@@ -72,26 +49,7 @@ export async function benchSubmit(): Promise<void> {
     console.log(`\nDurable submits (${seconds} s each, fsync on, load generator on the same machine)`)
     await submitPool.end()
     printTable(['path', 'accounts', 'clients', 'submits/s', 'p50 ms', 'p99 ms', 'of pg'], rows)
-  } finally {
-    await server.stop()
-    await database.close()
-    await rm(dataDir, { recursive: true, force: true })
-  }
-}
-
-async function makeCustomers(pool: pg.Pool, count: number): Promise<Customer[]> {
-  const customers: Customer[] = []
-  for (let index = 0; index < count; index++) {
-    const user = await createUser(pool, { email: `bench-${index}@example.com`, concurrencyLimit: null })
-    await credit(pool, { userId: user!.userId, mode: 'test' }, 10n ** 14n, 'bench')
-    const { key } = await createKey(pool, { userId: user!.userId, mode: 'test' })
-    const { rows } = await pool.query<{ id: bigint }>(
-      "select id from accounts where user_id = $1 and mode = 'test'",
-      [user!.userId],
-    )
-    customers.push({ accountId: rows[0]!.id, key })
-  }
-  return customers
+  })
 }
 
 function submission(customer: Customer): Submission {
@@ -192,25 +150,6 @@ async function throughHttp(url: string, customers: Customer[], clients: number):
     throw new Error(`${result.non2xx} submits were refused, ${result.errors} failed`)
   }
   return { perSecond: result['2xx'] / result.duration, p50: result.latency.p50, p99: result.latency.p99 }
-}
-
-/** A server without a worker, so that jobs stay queued. */
-async function startServer(dataDir: string): Promise<{ url: string; stop(): Promise<void> }> {
-  const child = spawn(process.execPath, ['src/main.ts', 'serve', '--port', '0', '--role', 'api'], {
-    cwd: join(import.meta.dirname, '..'),
-    env: { ...process.env, FILMGATE_DATA_DIR: dataDir, DATABASE_URL: '', FILMGATE_LOG_LEVEL: 'error' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const [line] = (await once(child.stdout, 'data')) as [Buffer]
-  const url = /http:\S+/.exec(line.toString())?.[0]
-  if (url === undefined) throw new Error('the server did not start')
-  return {
-    url,
-    async stop() {
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    },
-  }
 }
 
 if (import.meta.main) await benchSubmit()
