@@ -39,8 +39,9 @@ export function createPool(connection: pg.PoolConfig, options: PoolOptions): pg.
     idleTimeoutMillis: 60_000,
     application_name: 'filmgate',
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     pipeline: options.isPipelined ?? false,
-    ...(!options.isForQueue && { types }),
+    ...(options.isForQueue ? { query_timeout: 4 * deadConnectionMs } : { types }),
     ...(options.isHasty && {
       query_timeout: deadConnectionMs,
       onConnect: (client) => client.query(hasty).then(() => {}),
@@ -51,6 +52,9 @@ export function createPool(connection: pg.PoolConfig, options: PoolOptions): pg.
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
+
+/** Thrown where a statement could not be sent. Its connection is closed: pg may take it for prepared from now on. */
+class NeverSent extends Error {}
 
 /** Thrown where a commit was sent and its answer lost: the transaction may have happened or not. */
 export class CommitUnknown extends Error {}
@@ -70,21 +74,33 @@ export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient
 
 /**
  * The same in two journeys to the database, on a pool that is pipelined: the begin goes out with the first
- * statement of `work`, and the commit with the `writes` that it has sent and not waited for. PostgreSQL turns a
- * commit behind a failed write into a rollback.
+ * statement of `work`, and the commit with the writes that `send` has sent and not waited for. PostgreSQL turns
+ * a commit behind a failed write into a rollback; a write that fails before it is sent keeps the commit back.
  */
 export async function pipelinedTransaction<T>(
   pool: pg.Pool,
-  work: (client: pg.PoolClient) => Promise<{ result: T; writes: Promise<unknown>[] }>,
+  work: (client: pg.PoolClient) => Promise<{ result: T; send: () => Promise<unknown>[] }>,
 ): Promise<T> {
   return withClient(pool, async (client) => {
     const begun = client.query('begin')
-    // if it fails so does the first statement, which is waited for
     begun.catch(() => {})
-    const { result, writes } = await work(client)
-    await commit(client, [begun, ...writes])
+    const { result, send } = await work(client)
+    // its answer came before that of the first statement; without it every write would commit by itself
+    await begun
+    const writes = send()
+    await unlessUnsent(writes)
+    await commit(client, writes)
     return result
   })
+}
+
+/** Throws what kept a write from being sent; that shows within this turn of the event loop. */
+async function unlessUnsent(writes: Promise<unknown>[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const write of writes) write.catch((error) => failures.push(error))
+  // pg tells it in the next tick; by the tick after that it has come through all promises
+  for (let tick = 0; tick < 2; tick++) await new Promise<void>((resolve) => process.nextTick(resolve))
+  if (failures.length > 0) throw new NeverSent('a statement could not be sent', { cause: failures[0] })
 }
 
 async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
@@ -93,7 +109,7 @@ async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Pro
   try {
     return await work(client)
   } catch (error) {
-    if (error instanceof CommitUnknown) broken = error
+    if (error instanceof CommitUnknown || error instanceof NeverSent) broken = error
     else {
       await client.query('rollback').catch((rollbackError: Error) => {
         broken = rollbackError
@@ -107,11 +123,16 @@ async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Pro
 
 async function commit(client: pg.PoolClient, writes: Promise<unknown>[]): Promise<void> {
   const outcomes = await Promise.allSettled([...writes, client.query('commit')])
-  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
-  if (failures.length === 0) return
-  // a statement that PostgreSQL refused: nothing was committed
-  const refusal = failures.find((failure) => failure instanceof pg.DatabaseError && !isUnavailable(failure))
-  throw refusal ?? new CommitUnknown('the answer to a commit was lost', { cause: failures[0] })
+  const commitOutcome = outcomes.at(-1)!
+  if (commitOutcome.status === 'rejected') {
+    const { reason } = commitOutcome
+    throw isUnavailable(reason)
+      ? new CommitUnknown('the answer to a commit was lost', { cause: reason })
+      : reason
+  }
+  // behind a failed write the commit was a rollback; the first failure is the cause of those after it
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failure !== undefined) throw failure.reason
 }
 
 const networkErrors = /^(ECONN\w+|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/

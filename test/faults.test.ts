@@ -98,6 +98,56 @@ test('a submit whose commit did not happen is written by the next attempt, once'
   assert.deepEqual(await transfersOf(pool, job.jobId), { charges: 1, refunds: 0 })
 })
 
+test('a commit that is still under way is waited for, and found when it lands', async () => {
+  const customer = await makeCustomer(pool)
+  const job = submission(customer)
+  const zombie = await submitPool.connect()
+  const hasty = createPool(
+    { connectionString: database.url },
+    { max: 2, onError() {}, isHasty: true, isPipelined: true },
+  )
+  atEnd(() => hasty.end())
+  let isFirst = true
+  // the first transaction's connection is cut off, but lives on in the database with its lock
+  const cutOff = {
+    async connect() {
+      if (!isFirst) return hasty.connect()
+      isFirst = false
+      return {
+        query: async (...asked: [string]) => {
+          if (asked[0] === 'commit') throw connectionReset()
+          return zombie.query(...asked)
+        },
+        release() {},
+      }
+    },
+    query: (...asked: [string]) => hasty.query(...asked),
+  } as unknown as pg.Pool
+  const submitting = createSubmit(cutOff, log)(job)
+  await sleep(4_000)
+  await zombie.query('commit')
+  zombie.release()
+  // it was waited for, and found
+  assert.equal((await submitting).jobId, job.jobId)
+  assert.deepEqual(await transfersOf(pool, job.jobId), { charges: 1, refunds: 0 })
+})
+
+test('a write that cannot even be sent keeps its whole transaction from being committed', async () => {
+  const customer = await makeCustomer(pool)
+  const job = { ...submission(customer), input: { broken: 1n } }
+  await assert.rejects(createSubmit(submitPool, log)(job), { code: 'INTERNAL_ERROR' })
+  const text = {
+    toPostgres: () => {
+      throw new Error('it has no text')
+    },
+  }
+  const strange = { ...submission(customer), requestId: text as unknown as string }
+  await assert.rejects(createSubmit(submitPool, log)(strange), { code: 'INTERNAL_ERROR' })
+  assert.equal(await balanceOf(pool, customer.accountId), 10_000_000n)
+  assert.deepEqual(await transfersOf(pool, job.jobId), { charges: 0, refunds: 0 })
+  assert.deepEqual(await transfersOf(pool, strange.jobId), { charges: 0, refunds: 0 })
+})
+
 test('without a database a submit is refused with 503, and nothing is written', async () => {
   const gone = createPool({ host: '127.0.0.1', port: 1, database: 'none' }, { max: 1, onError() {} })
   atEnd(() => gone.end())
@@ -256,6 +306,21 @@ test('tasks run on after the database has cut every connection of the queue', as
     await until(() => done.includes(`msg_${round}`))
   }
   await runner.stop()
+})
+
+test('a runner that is stopped while it starts again ends', async () => {
+  const runner = await startRunner(
+    openQueuePool(),
+    { deliver_webhook: async () => {} },
+    { concurrency: 1, log },
+  )
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid() and query ilike '%graphile_worker%'`,
+  )
+  await sleep(900)
+  await runner.stop()
+  assert.deepEqual(runner.workerIds(), [])
 })
 
 // what the job's verbs need of their context where no provider is set up

@@ -67,7 +67,9 @@ function toApiError(error: unknown, request: FastifyRequest): ApiError {
 
 /** Answers what is no HTTP, or too slow or too long, in the documented form; no request was made of it yet. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  // an answer that is due or under way must not be written over: a cut connection says that it was lost
+  const isAnswering = (socket as Socket & { _httpMessage?: unknown })._httpMessage != null
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) return void socket.destroy()
   const known: Record<string, [number, string, ApiErrorCode, string]> = {
     ERR_HTTP_REQUEST_TIMEOUT: [
       408,

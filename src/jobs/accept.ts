@@ -54,7 +54,7 @@ export async function acceptJob(
   try {
     return await context.submit({ ...(await prepare(context, caller, request, now)), requestId, idempotency })
   } catch (error) {
-    const isRefusal = error instanceof ApiError && error.status < 500
+    const isRefusal = error instanceof ApiError && error.code !== 'PUBSUB_PUBLISH_FAILED'
     const replay = idempotency && isRefusal && (await context.findReplay(caller.accountId, idempotency, now))
     if (replay) return replay
     throw error

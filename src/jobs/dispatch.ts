@@ -64,7 +64,8 @@ async function dispatch(context: JobContext, job: JobRow, attempts: number): Pro
   if (waitMs > 0) return tryAgain(context, job.id, waitMs)
 
   const release = model.mediaFields.length === 0 ? () => {} : takeDownloadPlace(job.account_id)
-  if (release === undefined) return tryAgain(context, job.id, downloadPlaceDelayMs)
+  // the longer it has waited the longer until it asks again, so that a long line asks seldom
+  if (release === undefined) return tryAgain(context, job.id, Math.min(60_000, Math.max(1_000, waitedMs / 4)))
   try {
     const isFirst = await claimJob(context, job.id, provider.timeLimitMs(described))
     if (!isFirst && !(await isUnsubmitted(context, job.id))) return
@@ -87,7 +88,6 @@ async function tryAgain({ pool, clock }: JobContext, jobId: string, delayMs: num
 
 // One account's slow file servers must not take all the places that dispatches have.
 const downloadsPerAccount = 4
-const downloadPlaceDelayMs = 1_000
 const downloads = new Map<bigint, number>()
 
 function takeDownloadPlace(accountId: bigint): (() => void) | undefined {

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { downloadMedia } from '../media/download.ts'
@@ -84,7 +84,8 @@ async function withFile<T>(
   use: (path: string) => Promise<T>,
 ): Promise<T> {
   if ('file' in source) return use(source.file).catch(throwIfMissing)
-  const path = join(temporaryDirectory, base.replaceAll('/', '-'))
+  const folder = await mkdtemp(join(temporaryDirectory, `${base.replaceAll('/', '-')}-`))
+  const path = join(folder, 'output')
   try {
     const outcome = await downloadMedia({
       url: source.url,
@@ -96,7 +97,7 @@ async function withFile<T>(
     if (!outcome.ok) throw new OutputUnavailable(outcome.message)
     return await use(path)
   } finally {
-    await rm(path, { force: true })
+    await rm(folder, { recursive: true, force: true })
   }
 }
 

@@ -49,66 +49,72 @@ async function submitBatch(
       maybeWritten ||= error instanceof CommitUnknown
       const delayMs = (maybeWritten ? unknownRetryDelaysMs : retryDelaysMs)[attempt]
       if (isTransient(error) && delayMs !== undefined) continue
-      if (batch.length > 1 && (isLockTimeout(error) || !isUnavailable(error))) {
+      const mayPart = isLockTimeout(error) ? !maybeWritten : !isUnavailable(error)
+      if (mayPart) {
         // one account whose row is held, or one row that can't be written, must not fail the others
-        return submitInParts(context, batch, maybeWritten, isLockTimeout(error))
+        const parts = Map.groupBy(batch, ({ accountId, jobId }) => (isLockTimeout(error) ? accountId : jobId))
+        if (parts.size > 1) return submitParts(context, batch, [...parts.values()], maybeWritten)
       }
-      if (!isUnavailable(error)) {
-        return [new ApiError('INTERNAL_ERROR', 'The job could not be written.', undefined, error)]
-      }
-      if (delayMs === undefined || isLockTimeout(error)) {
-        if (maybeWritten) giveBackLater(context, batch)
-        return batch.map(() => unavailable(maybeWritten, error))
-      }
+      // where a commit may still be under way it holds the account's lock: then that is waited for as well
+      const isFinal = !isUnavailable(error) || (isLockTimeout(error) && !maybeWritten)
+      if (delayMs === undefined || isFinal) return giveUp(context, batch, maybeWritten, error)
       await sleep(delayMs)
     }
   }
 }
 
-async function submitInParts(
+async function submitParts(
   context: SubmitContext,
   batch: Submission[],
+  parts: Submission[][],
   maybeWritten: boolean,
-  byAccount: boolean,
 ): Promise<Verdict[]> {
-  const parts = Map.groupBy(batch, (submission) => (byAccount ? submission.accountId : submission.jobId))
-  if (parts.size === 1) return batch.map(() => unavailable(maybeWritten, new Error('the account is locked')))
   const verdicts = new Map<Submission, Verdict>()
-  for (const part of parts.values()) {
+  const submitPart = async (part: Submission[]) => {
     const found = await submitBatch(context, part, maybeWritten)
-    part.forEach((submission, index) => {
-      verdicts.set(submission, found[index]!)
-    })
+    for (const [index, submission] of part.entries()) verdicts.set(submission, found[index]!)
   }
+  await Promise.all(parts.map(submitPart))
   return batch.map((submission) => verdicts.get(submission)!)
 }
 
-function unavailable(maybeWritten: boolean, cause: unknown): ApiError {
+function giveUp(
+  context: SubmitContext,
+  batch: Submission[],
+  maybeWritten: boolean,
+  cause: unknown,
+): Verdict[] {
+  if (maybeWritten) for (const submission of batch) void giveBack(context, submission)
+  const isKnown = !maybeWritten && !isUnavailable(cause)
   const message = maybeWritten
-    ? 'The job could not be confirmed as queued. If it was written, it is cancelled and its charge given back, unless you sent an Idempotency-Key: then send the same request again to learn.'
+    ? 'The job could not be confirmed as queued: it may have been written and charged. Look for it in GET /v1/jobs, or send the same request again with its Idempotency-Key, before you send another. Without a key it is cancelled and refunded if it has not started.'
     : 'The job could not be durably queued; nothing was charged. Send the same request again shortly.'
-  return new ApiError('PUBSUB_PUBLISH_FAILED', message, { retryAfter: 5 }, cause)
+  return batch.map(() =>
+    isKnown
+      ? new ApiError('INTERNAL_ERROR', 'The job could not be written; nothing was charged.', undefined, cause)
+      : new ApiError('PUBSUB_PUBLISH_FAILED', message, { retryAfter: 5 }, cause),
+  )
 }
 
 const giveBackEveryMs = 5_000
 const giveBackAttempts = 720
 
 /**
- * Cancels what may have been written although the client was told that it was not. Jobs with an
- * Idempotency-Key stay: their client asks again and gets them.
+ * Cancels a job that may have been written although its client could not be told so. One with an
+ * Idempotency-Key stays: its client asks again and gets it.
  */
-function giveBackLater({ pool, log }: SubmitContext, batch: Submission[]): void {
-  const giveBack = async ({ accountId, jobId }: Submission) => {
-    for (let attempt = 0; attempt < giveBackAttempts; attempt++) {
-      await sleep(giveBackEveryMs, undefined, { ref: false })
-      try {
-        await cancelJob(pool, accountId, jobId, new Date())
-        return log.warn({ jobId }, 'cancelled a job whose submit could not be confirmed to its client')
-      } catch (error) {
-        // it was not written, or is being worked on already
-        if (error instanceof ApiError) return log.warn({ jobId, code: error.code }, 'nothing to give back')
-      }
+async function giveBack({ pool, log }: SubmitContext, submission: Submission): Promise<void> {
+  const { accountId, jobId, idempotency } = submission
+  if (idempotency !== undefined) return
+  for (let attempt = 0; attempt < giveBackAttempts; attempt++) {
+    try {
+      // a commit that is still under way holds this lock: what is not there afterwards never will be
+      await pool.query('select from accounts where id = $1 for update', [accountId])
+      await cancelJob(pool, accountId, jobId, new Date())
+      return log.warn({ jobId }, 'cancelled a job whose submit could not be confirmed to its client')
+    } catch (error) {
+      if (error instanceof ApiError) return log.warn({ jobId, code: error.code }, 'nothing to give back')
     }
+    await sleep(giveBackEveryMs, undefined, { ref: false })
   }
-  for (const submission of batch) if (submission.idempotency === undefined) void giveBack(submission)
 }

@@ -15,11 +15,20 @@ const atOnce = 500
  * 24 hours, uploads after their last use, files of tasks that died.
  */
 export async function sweep(context: SweepContext): Promise<void> {
-  await reviveJobs(context)
   const dayAgo = new Date(context.clock.now().getTime() - dayMs)
-  await context.pool.query('delete from idempotency_keys where created_at < $1', [dayAgo])
-  await deleteOldUploads(context.pool, context.storage, dayAgo)
-  await removeOldFiles(context)
+  const steps = [
+    () => reviveJobs(context),
+    () => context.pool.query('delete from idempotency_keys where created_at < $1', [dayAgo]),
+    () => deleteOldUploads(context.pool, context.storage, dayAgo),
+    () => removeOldFiles(context),
+  ]
+  for (const step of steps) {
+    try {
+      await step()
+    } catch (error) {
+      context.log.error({ err: error }, 'a step of the sweep failed')
+    }
+  }
 }
 
 /**
@@ -36,10 +45,12 @@ export async function reviveJobs({
   const minuteAgo = new Date(now.getTime() - 60_000)
   const processing = await pool.query<{ id: string }>(
     `select id from jobs j
-     where status = 'processing' and (
-       deadline_at < $1
-       or operation is not null and dispatched_at < $2 and not exists (
-         select from graphile_worker.jobs t where t.key = 'poll:' || j.id and t.attempts < t.max_attempts))
+     where status = 'processing' and (deadline_at < $1 or operation is not null and dispatched_at < $2)
+       and not exists (
+         select from graphile_worker.jobs t
+         where t.key = 'poll:' || j.id and t.attempts < t.max_attempts and (
+           -- it is being worked on, or will be before the job's time is over
+           t.locked_at > now() - interval '15 minutes' or t.locked_at is null and t.run_at < j.deadline_at + interval '1 minute'))
      limit ${atOnce}`,
     [now, minuteAgo],
   )
@@ -48,7 +59,9 @@ export async function reviveJobs({
     `select id from jobs j
      where status = 'pending' and created_at < $1 and not exists (
        select from graphile_worker._private_jobs t
-       where t.payload ->> 'jobId' = j.id and t.attempts < t.max_attempts)
+       where t.payload ->> 'jobId' = j.id and t.attempts < t.max_attempts
+         -- a dispatch claims its job at once: one that has been locked for long was taken and never received
+         and (t.locked_at is null or t.locked_at > now() - interval '1 minute'))
      limit ${atOnce}`,
     [minuteAgo],
   )

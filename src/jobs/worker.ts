@@ -28,9 +28,18 @@ export async function startWorker(
     // at once: a task must not run for long under an id that nobody vouches for
     await heartbeat.beat()
   }
-  await start(8, { poll: ({ jobId, outputFailures }) => pollJob(context, jobId, outputFailures ?? 0) })
-  await start(16, { deliver_webhook: ({ webhookId }) => deliverWebhook(context, webhookId) })
-  await start(16, { dispatch: ({ jobId }, { attempts }) => dispatchJob(context, jobId, attempts) })
+  const stop = async () => {
+    await Promise.all(runners.map((runner) => runner.stop()))
+    await heartbeat.stop()
+  }
+  try {
+    await start(8, { poll: ({ jobId, outputFailures }) => pollJob(context, jobId, outputFailures ?? 0) })
+    await start(16, { deliver_webhook: ({ webhookId }) => deliverWebhook(context, webhookId) })
+    await start(16, { dispatch: ({ jobId }, { attempts }) => dispatchJob(context, jobId, attempts) })
+  } catch (error) {
+    await stop().catch((stopError) => log.error({ err: stopError }, 'stopping failed'))
+    throw error
+  }
 
   let sweeping = Promise.resolve()
   const sweeper = setInterval(() => {
@@ -39,8 +48,7 @@ export async function startWorker(
   return {
     async stop() {
       clearInterval(sweeper)
-      await Promise.all([sweeping, ...runners.map((runner) => runner.stop())])
-      await heartbeat.stop()
+      await Promise.all([sweeping, stop()])
     },
   }
 }

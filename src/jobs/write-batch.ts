@@ -44,14 +44,14 @@ interface Account {
 
 /**
  * Decides on a batch of submissions in the order of their arrival and writes those that are accepted, by a few
- * set-based statements in the caller's transaction; those are sent and not waited for. `maybeWritten`: some may be
+ * set-based statements in the caller's transaction; `send` sends them and waits for none. `maybeWritten`: some may be
  * there from an earlier attempt.
  */
 export async function writeBatch(
   client: pg.PoolClient,
   batch: Submission[],
   maybeWritten: boolean,
-): Promise<{ result: Verdict[]; writes: Promise<unknown>[] }> {
+): Promise<{ result: Verdict[]; send: () => Promise<unknown>[] }> {
   const accounts = await lockAccounts(client, [...new Set(batch.map((submission) => submission.accountId))])
   const written = maybeWritten ? await findWritten(client, batch) : new Set<string>()
   const earlier = await findEarlier(client, batch)
@@ -79,10 +79,10 @@ export async function writeBatch(
     return answer
   })
 
-  return { result: verdicts, writes: accepted.length === 0 ? [] : send(client, accepted) }
+  return { result: verdicts, send: () => (accepted.length === 0 ? [] : sendWrites(client, accepted)) }
 }
 
-function send(client: pg.PoolClient, accepted: Submission[]): Promise<unknown>[] {
+function sendWrites(client: pg.PoolClient, accepted: Submission[]): Promise<unknown>[] {
   const charges = accepted.map(({ jobId, accountId, costMicroCents }) => ({
     jobId,
     accountId,

@@ -26,9 +26,14 @@ export async function startHeartbeat(
     if (freed.length > 0) log.warn({ workers: freed }, 'freed the tasks of workers that stopped beating')
   }
   await beat()
-  let running = Promise.resolve()
+  let running: Promise<void> | undefined
   const timer = setInterval(() => {
-    running = running.then(beat).catch((error) => log.error({ err: error }, 'heartbeat failed'))
+    // a slow database must not leave a line of beats to catch up with
+    running ??= beat()
+      .catch((error) => log.error({ err: error }, 'heartbeat failed'))
+      .finally(() => {
+        running = undefined
+      })
   }, beatEveryMs)
   return {
     beat,

@@ -66,6 +66,8 @@ export async function startRunner(
         log.error({ err: error }, 'the queue does not start')
         return undefined
       })
+      // asked to stop while it started
+      if (isStopping) await runner?.stop().catch(() => {})
     }
   }
 
