@@ -16,7 +16,8 @@ const plansThatStayGood = `
 export async function migrate(pool: pg.Pool, log: Logger): Promise<void> {
   const client = await pool.connect()
   try {
-    await client.query('set statement_timeout = 0')
+    // a process that starts beside another waits for its migrations, however long they take
+    await client.query('set statement_timeout = 0; set lock_timeout = 0')
     await client.query('select pg_advisory_lock($1)', [migrationLock])
     await runMigrations({ pgPool: pool })
     await client.query(plansThatStayGood)
