@@ -59,6 +59,16 @@ test('a put that breaks off or is too large leaves the old object whole and noth
   assert.deepEqual(await readdir(join(directory, '.parts')), [])
 })
 
+test('a source that fails before its first byte is asked for fails the put and nothing else', async (t) => {
+  const { storage, directory } = await newStorage(t)
+  const early = new Readable({ read() {} })
+  const put = storage.put('a', early)
+  early.destroy(new Error('reset'))
+  await assert.rejects(put, /reset/)
+  assert.equal(await storage.stat('a'), undefined)
+  assert.deepEqual(await readdir(join(directory, '.parts')), [])
+})
+
 test('of many puts of one key one wins, whole', async (t) => {
   const { storage } = await newStorage(t)
   const contents = Array.from({ length: 20 }, (_, index) => String(index % 10).repeat(50_000))

@@ -125,6 +125,8 @@ export async function createLocalStorage(options: { directory: string }): Promis
 }
 
 async function writePart(part: string, source: Readable, maxBytes: number) {
+  // A source that fails while the part is being opened has nobody else who listens; the loop below reports it.
+  source.on('error', () => undefined)
   const hash = createHash('sha256')
   let bytes = 0
   await using handle = await open(part, 'wx', 0o640)
