@@ -7,6 +7,7 @@ import type { Mode } from '../ledger/ledger.ts'
 import type { Outbound } from '../outbound.ts'
 import { hashJson, issueQuote, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
 import type { Json, Provider } from '../providers/provider.ts'
+import { checkWebhookUrl } from '../webhooks/check-url.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
 import type { Submit } from './submit.ts'
 import type { Accepted, Submission } from './write-batch.ts'
@@ -79,7 +80,9 @@ async function prepare(
     )
   }
   const webhookUrl =
-    request.webhookUrl === undefined ? undefined : await checkWebhookUrl(context.outbound, request.webhookUrl)
+    request.webhookUrl === undefined
+      ? undefined
+      : await checkWebhookUrl(context.outbound, request.webhookUrl, 'webhookUrl')
   const usualMs =
     provider.expectedMs?.({ model, input: input as Record<string, Json> }) ?? model.processingSeconds * 1000
   return {
@@ -156,18 +159,4 @@ export function quote(
   const expiresAt = new Date(now.getTime() + quoteLifeMs)
   const quoteId = issueQuote({ ...quoteSubject(caller, subject), costMicroCents, expiresAt }, quoteSecret)
   return { quoteId, quoteExpiresAt: expiresAt }
-}
-
-/** The URL as it will be called; throws INVALID_WEBHOOK_URL. */
-async function checkWebhookUrl(outbound: Outbound, webhookUrl: string): Promise<string> {
-  const checked = outbound.check(webhookUrl, ['https:'])
-  if (!checked.ok) throw new ApiError('INVALID_WEBHOOK_URL', `webhookUrl: ${checked.message}`)
-  const resolved = await outbound.resolve(checked.url.hostname)
-  if (resolved.outcome === 'refused') {
-    throw new ApiError('INVALID_WEBHOOK_URL', 'webhookUrl: The URL must point to a public address.')
-  }
-  if (resolved.outcome === 'unresolved') {
-    throw new ApiError('INVALID_WEBHOOK_URL', 'webhookUrl: The host name does not resolve.')
-  }
-  return checked.url.href
 }
