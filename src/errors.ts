@@ -108,6 +108,13 @@ export const apiErrors = {
     meaning: 'The model is not written as provider/model/capability.',
     remedy: 'Write it like kling/kling-omni-o1/image-to-video.',
   },
+  MODEL_VERSION_NOT_ACTIVE: {
+    status: 400,
+    title: 'Model version not active',
+    retryable: false,
+    meaning: 'The version of the model is there, but takes no jobs now.',
+    remedy: 'Name a version from the message, or leave "version" out to use the current one.',
+  },
   INVALID_INPUT: {
     status: 400,
     title: 'Input does not fit the model',

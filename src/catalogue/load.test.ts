@@ -53,13 +53,15 @@ for (const slug of ['kling/kling-omni-o1/image-to-video', 'kling-plus/kling-o3-s
     const fact = facts.find((candidate) => candidate.slug === slug)
     if (fact === undefined) return t.skip('the published facts are not at hand')
     const model = catalogue.models.get(slug)!
+    const [version] = model.versions
+    assert.ok(version)
     assert.deepEqual(model.provider, fact.provider)
     assert.equal(model.name, fact.model.name)
     assert.equal(model.category, fact.category)
     assert.equal(model.processingSeconds, fact.processingSeconds)
-    assert.equal(model.pricing.baseCostMicroCents, fact.baseCostMicroCents)
-    assert.equal(model.pricing.unit, `per_${fact.unit}`)
-    assert.deepEqual(model.pricing.factors, fact.factors)
+    assert.equal(version.pricing.baseCostMicroCents, fact.baseCostMicroCents)
+    assert.equal(version.pricing.unit, `per_${fact.unit}`)
+    assert.deepEqual(version.pricing.factors, fact.factors)
     const published = fact.input.map(({ name, type, required, maxLength, media, options, ...field }) => ({
       name,
       type,
@@ -69,13 +71,13 @@ for (const slug of ['kling/kling-omni-o1/image-to-video', 'kling-plus/kling-o3-s
       maxLength,
       media,
     }))
-    assert.deepEqual(toFields(model.inputSchema), published)
+    assert.deepEqual(toFields(version.inputSchema), published)
     const required = published
       .filter((field) => field.required)
       .map((field) => [field.name, 'https://a.example/'])
-    const { input, issues } = checkInput(model, Object.fromEntries(required))
+    const { input, issues } = checkInput(version, Object.fromEntries(required))
     assert.deepEqual(issues, [])
-    assert.equal(Number((price(model.pricing, input) as Price).costMicroCents), fact.default.costMicroCents)
+    assert.equal(Number((price(version.pricing, input) as Price).costMicroCents), fact.default.costMicroCents)
   })
 }
 
@@ -83,7 +85,10 @@ test('the shots of Kling O3 Standard have the published limits', (t) => {
   const fact = facts.find((candidate) => candidate.slug === 'kling-plus/kling-o3-standard/text-to-video')
   if (fact === undefined) return t.skip('the published facts are not at hand')
   const [prompt, duration] = fact.input.find((field) => field.name === 'multishot')!.items!.fields
-  const properties = catalogue.models.get(fact.slug)!.inputSchema.properties as Record<string, JsonSchema>
+  const properties = catalogue.models.get(fact.slug)!.versions[0]!.inputSchema.properties as Record<
+    string,
+    JsonSchema
+  >
   const shot = properties.multishot!.items as JsonSchema
   assert.deepEqual(shot.required, [prompt!.name])
   const { duration: limits } = shot.properties as Record<string, JsonSchema>
@@ -92,10 +97,13 @@ test('the shots of Kling O3 Standard have the published limits', (t) => {
 })
 
 test('files that the gateway must fetch are known by their fields', () => {
-  assert.deepEqual(catalogue.models.get('kling/kling-omni-o1/image-to-video')!.mediaFields, [
+  assert.deepEqual(catalogue.models.get('kling/kling-omni-o1/image-to-video')!.versions[0]!.mediaFields, [
     { field: 'image_url', media: 'image' },
   ])
-  assert.deepEqual(catalogue.models.get('kling-plus/kling-o3-standard/text-to-video')!.mediaFields, [])
+  assert.deepEqual(
+    catalogue.models.get('kling-plus/kling-o3-standard/text-to-video')!.versions[0]!.mediaFields,
+    [],
+  )
 })
 
 const modelPath = 'acme/painter/text-to-video.json'
@@ -314,7 +322,7 @@ test('providers.json and capabilities.json are refused by their own names', () =
   assert.throws(() => loadCatalogue(join(root, 'nowhere')), /^Error: providers\.json: /)
 })
 
-const textToVideo = catalogue.models.get('kling-plus/kling-o3-standard/text-to-video')!
+const textToVideo = catalogue.models.get('kling-plus/kling-o3-standard/text-to-video')!.versions[0]!
 const issuesOf = (input: unknown) => checkInput(textToVideo, input).issues
 
 test('an input that is right has no issues, and the caller keeps the object that it gave', () => {

@@ -11,6 +11,7 @@ import {
   modelFile,
   type ProvidersFile,
   providersFile,
+  type VersionStatus,
 } from './schema.ts'
 
 export interface Model {
@@ -23,13 +24,20 @@ export interface Model {
   category: string
   tags: string[]
   processingSeconds: number
+  /** Oldest first. */
+  versions: ModelVersion[]
+  notes: string[]
+}
+
+/** What a job of one version takes and costs. */
+export interface ModelVersion {
+  version: string
+  status: VersionStatus
   pricing: Pricing
   inputSchema: JsonSchema
   /** Fields that hold the URL of a file, or an array of them, and the kind of file. */
   mediaFields: { field: string; media: string }[]
   example: Record<string, unknown>
-  versions: ModelFile['versions']
-  notes: string[]
 }
 
 export interface Catalogue {
@@ -41,7 +49,7 @@ export interface Catalogue {
 /** A file of the catalogue is wrong; the message names file, path within it and reason. */
 export class CatalogueError extends Error {}
 
-const validators = new WeakMap<Model, ValidateFunction>()
+const validators = new WeakMap<ModelVersion, ValidateFunction>()
 const checkModelFile = compile(modelFile)
 const checkProviders = compile(providersFile)
 const checkCapabilities = compile(capabilitiesFile)
@@ -61,18 +69,17 @@ export function loadCatalogue(directory = join(import.meta.dirname, '..', '..', 
       throw new CatalogueError(`${path}: provider "${providerId}" is not in providers.json`)
     if (about === undefined)
       throw new CatalogueError(`${path}: capability "${capability}" is not in capabilities.json`)
-    const { input, notes, ...rest } = file
+    const { input, pricing, example, versions, notes, ...rest } = file
     const model: Model = {
       ...rest,
       slug: `${providerId}/${modelId}/${capability}`,
       provider: { id: providerId, name: provider.name },
       capability,
       category: about.category,
-      inputSchema: { $schema: 'https://json-schema.org/draft/2020-12/schema', ...input },
-      mediaFields: mediaFields(input.properties as Record<string, JsonSchema>),
+      versions: versions.map((version) => toVersion({ input, pricing, example, ...version })),
       notes: notes ?? [],
     }
-    checkModel(model, path)
+    for (const version of model.versions) checkVersion(version, path)
     models.set(model.slug, model)
   }
   return { models, providers, capabilities }
@@ -90,7 +97,16 @@ function readJson<T>(directory: string, path: string, validate: ValidateFunction
   return value as T
 }
 
-function mediaFields(properties: Record<string, JsonSchema>): Model['mediaFields'] {
+function toVersion(file: Required<ModelFile['versions'][number]>): ModelVersion {
+  const { input, ...rest } = file
+  return {
+    ...rest,
+    inputSchema: { $schema: 'https://json-schema.org/draft/2020-12/schema', ...input },
+    mediaFields: mediaFields(input.properties as Record<string, JsonSchema>),
+  }
+}
+
+function mediaFields(properties: Record<string, JsonSchema>): ModelVersion['mediaFields'] {
   return Object.entries(properties).flatMap(([field, schema]) => {
     const media = schema.media ?? (schema.items as JsonSchema | undefined)?.media
     return typeof media === 'string' ? [{ field, media }] : []
@@ -98,16 +114,16 @@ function mediaFields(properties: Record<string, JsonSchema>): Model['mediaFields
 }
 
 // What the form alone can't say: the schema compiles, every priced option exists and has a price, the example fits.
-function checkModel(model: Model, path: string): void {
+function checkVersion(version: ModelVersion, path: string): void {
   let validate: ValidateFunction
   try {
-    validate = compile(model.inputSchema)
+    validate = compile(version.inputSchema)
   } catch (error) {
     throw new CatalogueError(`${path}: input: ${(error as Error).message}`)
   }
-  validators.set(model, validate)
-  const properties = model.inputSchema.properties as Record<string, JsonSchema>
-  for (const [field, options] of Object.entries(model.pricing.factors)) {
+  validators.set(version, validate)
+  const properties = version.inputSchema.properties as Record<string, JsonSchema>
+  for (const [field, options] of Object.entries(version.pricing.factors)) {
     const known = (properties[field]?.enum as unknown[] | undefined)?.map(String) ?? []
     const stray = Object.keys(options).find((option) => !known.includes(option))
     const missing = known.find((option) => !Object.hasOwn(options, option))
@@ -118,34 +134,36 @@ function checkModel(model: Model, path: string): void {
     if (missing !== undefined)
       throw new CatalogueError(`${path}: pricing.factors.${field}: option "${missing}" has no multiplier`)
   }
-  const required = (model.inputSchema.required as string[]).map((field) => [field, model.example[field]])
-  const [wrongDefault] = checkInput(model, Object.fromEntries(required)).issues
-  const { issues, input } = checkInput(model, model.example)
+  const required = (version.inputSchema.required as string[]).map((field) => [field, version.example[field]])
+  const [wrongDefault] = checkInput(version, Object.fromEntries(required)).issues
+  const { issues, input } = checkInput(version, version.example)
   if (issues[0] !== undefined)
     throw new CatalogueError(`${path}: example: ${issues[0].path} ${issues[0].message}`)
   if (wrongDefault !== undefined)
     throw new CatalogueError(`${path}: default of ${wrongDefault.path} ${wrongDefault.message}`)
-  if ('field' in price(model.pricing, input)) throw new CatalogueError(`${path}: the example has no price`)
+  if ('field' in price(version.pricing, input)) throw new CatalogueError(`${path}: the example has no price`)
 }
 
 /**
- * Checks a job's input against the model's schema, leniently, and fills in defaults. `input` is a copy; it is
+ * Checks a job's input against the version's schema, leniently, and fills in defaults. `input` is a copy; it is
  * complete and valid when there are no issues.
  */
 export function checkInput(
-  model: Model,
+  version: ModelVersion,
   input: unknown,
 ): { input: Record<string, unknown>; issues: Issue[] } {
-  const complete = lenient(model.inputSchema, input) as Record<string, unknown>
-  const issues = check(validators.get(model)!, complete, 'input')
+  const complete = lenient(version.inputSchema, input) as Record<string, unknown>
+  const issues = check(validators.get(version)!, complete, 'input')
   // only of what fits the schema, and so is neither deep nor long
-  if (issues.length === 0) issues.push(...unequalSum(model, complete), ...unstorableText(complete, 'input'))
+  if (issues.length === 0) issues.push(...unequalSum(version, complete), ...unstorableText(complete, 'input'))
   return { input: complete, issues }
 }
 
 // The schema's sumEqualsField: checked here, since it needs the defaults filled in.
-function unequalSum(model: Model, input: Record<string, unknown>): Issue[] {
-  const rule = model.inputSchema.sumEqualsField as { array: string; item: string; field: string } | undefined
+function unequalSum(version: ModelVersion, input: Record<string, unknown>): Issue[] {
+  const rule = version.inputSchema.sumEqualsField as
+    | { array: string; item: string; field: string }
+    | undefined
   const entries = rule && (input[rule.array] as Record<string, unknown>[] | undefined)
   const values = entries?.map((entry) => entry[rule!.item])
   if (rule === undefined || !values?.every((value) => typeof value === 'number')) return []

@@ -3,6 +3,32 @@ import { type Static, Type } from 'typebox'
 const closed = { additionalProperties: false }
 const decimalText = Type.String({ pattern: '^\\d{1,9}(\\.\\d{1,9})?$' })
 
+const pricing = Type.Object(
+  {
+    baseCostMicroCents: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+    unit: Type.Enum(['per_second', 'per_request', 'per_image']),
+    factors: Type.Record(Type.String(), Type.Record(Type.String(), decimalText)),
+  },
+  closed,
+)
+
+/** JSON Schema, draft 2020-12, of the job's input; compiled and checked further in load.ts. */
+const input = Type.Object({
+  type: Type.Literal('object'),
+  required: Type.Array(Type.String()),
+  additionalProperties: Type.Literal(false),
+  properties: Type.Record(Type.String(), Type.Object({ description: Type.String({ minLength: 10 }) })),
+})
+
+const example = Type.Record(Type.String(), Type.Unknown())
+
+/**
+ * active; deprecated: still there for who names it; disabled: there, but takes no jobs; deleted: as if it had
+ * never been, but for the list of versions.
+ */
+export const versionStatuses = ['active', 'deprecated', 'disabled', 'deleted'] as const
+export type VersionStatus = (typeof versionStatuses)[number]
+
 /** The form of `catalogue/<provider>/<model>/<capability>.json`. The path is the slug. */
 export const modelFile = Type.Object(
   {
@@ -11,27 +37,18 @@ export const modelFile = Type.Object(
     tags: Type.Array(Type.String({ pattern: '^[a-z0-9-]+$' }), { uniqueItems: true }),
     /** How long a job usually takes upstream, in seconds. */
     processingSeconds: Type.Integer({ minimum: 1 }),
-    pricing: Type.Object(
-      {
-        baseCostMicroCents: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
-        unit: Type.Enum(['per_second', 'per_request', 'per_image']),
-        factors: Type.Record(Type.String(), Type.Record(Type.String(), decimalText)),
-      },
-      closed,
-    ),
-    /** JSON Schema, draft 2020-12, of the job's input; compiled and checked further in load.ts. */
-    input: Type.Object({
-      type: Type.Literal('object'),
-      required: Type.Array(Type.String()),
-      additionalProperties: Type.Literal(false),
-      properties: Type.Record(Type.String(), Type.Object({ description: Type.String({ minLength: 10 }) })),
-    }),
-    example: Type.Record(Type.String(), Type.Unknown()),
+    pricing,
+    input,
+    example,
+    /** Oldest first. What a version does not say of its own is the model's. */
     versions: Type.Array(
       Type.Object(
         {
           version: Type.String({ pattern: '^v\\d+\\.\\d+$' }),
-          status: Type.Enum(['active', 'deprecated', 'disabled', 'deleted']),
+          status: Type.Enum([...versionStatuses]),
+          pricing: Type.Optional(pricing),
+          input: Type.Optional(input),
+          example: Type.Optional(example),
         },
         closed,
       ),

@@ -64,6 +64,7 @@ export const estimateJobRoute = route({
     'INVALID_MODEL_SLUG',
     'MODEL_NOT_FOUND',
     'MODEL_VERSION_NOT_FOUND',
+    'MODEL_VERSION_NOT_ACTIVE',
     'INVALID_INPUT',
   ],
   async handler({ body, caller }, services) {

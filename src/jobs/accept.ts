@@ -1,5 +1,5 @@
 import type { Caller } from '../accounts/authenticate.ts'
-import type { Catalogue, Model } from '../catalogue/load.ts'
+import type { Catalogue, Model, ModelVersion } from '../catalogue/load.ts'
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
@@ -70,7 +70,7 @@ async function prepare(
 ): Promise<Omit<Submission, 'requestId' | 'idempotency'>> {
   const model = findModel(context.catalogue, request.model)
   const version = findVersion(model, request.version)
-  const input = completeInput(model, request.input)
+  const input = completeInput(version, request.input)
   const costMicroCents = agreedPrice(context, caller, request, { model, version, input }, now)
   const provider = context.chooseProvider(caller.mode, model)
   if (provider === undefined) {
@@ -90,7 +90,7 @@ async function prepare(
     accountId: caller.accountId,
     apiKeyId: caller.keyId,
     modelSlug: model.slug,
-    modelVersion: version,
+    modelVersion: version.version,
     provider: provider.name,
     input,
     metadata: request.metadata,
@@ -103,7 +103,7 @@ async function prepare(
 
 interface Subject {
   model: Model
-  version: string
+  version: ModelVersion
   input: Record<string, unknown>
 }
 
@@ -116,7 +116,7 @@ function agreedPrice(
 ): bigint {
   const costMicroCents =
     request.quoteId === undefined
-      ? priceInput(subject.model, subject.input).costMicroCents
+      ? priceInput(subject.version, subject.input).costMicroCents
       : quotedPrice(request.quoteId, caller, subject, now, quoteSecret)
   const { maxCostMicroCents } = request
   if (maxCostMicroCents !== undefined && costMicroCents > BigInt(maxCostMicroCents)) {
@@ -143,7 +143,7 @@ function quoteSubject(caller: Caller, { model, version, input }: Subject) {
   return {
     accountId: caller.accountId,
     modelSlug: model.slug,
-    modelVersion: version,
+    modelVersion: version.version,
     inputHash: hashJson(input),
   }
 }

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Model } from '../catalogue/load.ts'
+import type { ModelVersion } from '../catalogue/load.ts'
 import { transaction } from '../db.ts'
 import type { Json, Provider, ProviderRequest } from '../providers/provider.ts'
 import { addTask } from '../queue/tasks.ts'
@@ -13,6 +13,7 @@ interface JobRow {
   status: string
   provider: string
   model_slug: string
+  model_version: string
   input: Record<string, Json>
   operation: Json
   created_at: Date
@@ -50,8 +51,9 @@ async function dispatch(context: JobContext, job: JobRow, attempts: number): Pro
   if (isLate || attempts > maxAttempts) return giveUp(context, job)
   const provider = context.provider(job.provider)
   const model = context.catalogue.models.get(job.model_slug)
+  const version = model?.versions.find((candidate) => candidate.version === job.model_version)
   const waitedMs = now.getTime() - job.created_at.getTime()
-  if (provider === undefined || model === undefined) {
+  if (provider === undefined || model === undefined || version === undefined) {
     if (waitedMs > unservedLimitMs) return giveUp(context, job)
     return tryAgain(context, job.id, retryDelayMs)
   }
@@ -63,14 +65,14 @@ async function dispatch(context: JobContext, job: JobRow, attempts: number): Pro
   const waitMs = job.status === 'pending' ? (provider.admit?.(described, waitedMs) ?? 0) : 0
   if (waitMs > 0) return tryAgain(context, job.id, waitMs)
 
-  const release = model.mediaFields.length === 0 ? () => {} : takeDownloadPlace(job.account_id)
+  const release = version.mediaFields.length === 0 ? () => {} : takeDownloadPlace(job.account_id)
   // the longer it has waited the longer until it asks again, so that a long line asks seldom
   if (release === undefined) return tryAgain(context, job.id, Math.min(60_000, Math.max(1_000, waitedMs / 4)))
   try {
     const isFirst = await claimJob(context, job.id, provider.timeLimitMs(described))
     if (!isFirst && !(await isUnsubmitted(context, job.id))) return
     if (!isFirst && !provider.submitIsIdempotent) return await startPolling(context, job.id, provider, null)
-    await submitWithInputs(context, provider, model, { ...described, createdAt: job.created_at })
+    await submitWithInputs(context, provider, version, { ...described, createdAt: job.created_at })
   } finally {
     release()
   }
@@ -104,14 +106,14 @@ function takeDownloadPlace(accountId: bigint): (() => void) | undefined {
 async function submitWithInputs(
   context: JobContext,
   provider: Provider,
-  model: Model,
+  version: ModelVersion,
   request: Omit<ProviderRequest, 'media'> & { createdAt: Date },
 ): Promise<void> {
   const { createdAt, ...described } = request
   // a folder of this run's own: a second run of the task must not write into the first one's files
   const folder = await mkdtemp(join(context.temporaryDirectory, `${request.jobId}-`))
   try {
-    const inputs = await fetchInputs(context, model, request.input, { folder, jobCreatedAt: createdAt })
+    const inputs = await fetchInputs(context, version, request.input, { folder, jobCreatedAt: createdAt })
     if ('failure' in inputs) {
       await failJob(context.pool, request.jobId, inputs.failure, context.clock.now())
       return
@@ -124,7 +126,7 @@ async function submitWithInputs(
 
 async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | undefined> {
   const { rows } = await pool.query<JobRow>(
-    'select id, status, provider, model_slug, input, operation, created_at, deadline_at, account_id from jobs where id = $1',
+    'select id, status, provider, model_slug, model_version, input, operation, created_at, deadline_at, account_id from jobs where id = $1',
     [jobId],
   )
   return rows[0]

@@ -19,8 +19,8 @@ export function estimateJob(
 ): Estimate {
   const model = findModel(context.catalogue, request.model)
   const version = findVersion(model, request.version)
-  const { input, isComplete } = partialInput(model, request.input ?? {})
-  const priced = priceInput(model, input)
+  const { input, isComplete } = partialInput(version, request.input ?? {})
+  const priced = priceInput(version, input)
   const costMicroCents = Number(priced.costMicroCents)
   return {
     baseCostMicroCents: costMicroCents,

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { Model } from '../catalogue/load.ts'
+import type { ModelVersion } from '../catalogue/load.ts'
 import type { JobFailureCode } from '../errors.ts'
 import { downloadMedia } from '../media/download.ts'
 import type { InputMedia, Json } from '../providers/provider.ts'
@@ -22,12 +22,12 @@ interface Failure {
  */
 export async function fetchInputs(
   context: JobContext,
-  model: Model,
+  version: ModelVersion,
   input: Record<string, Json>,
   options: { folder: string; jobCreatedAt: Date },
 ): Promise<{ media: Record<string, InputMedia[]> } | { failure: Failure }> {
   const media: Record<string, InputMedia[]> = {}
-  for (const { field } of model.mediaFields.filter((entry) => entry.media === 'image')) {
+  for (const { field } of version.mediaFields.filter((entry) => entry.media === 'image')) {
     const urls = [input[field] ?? []].flat().filter((url): url is string => typeof url === 'string')
     const files: InputMedia[] = []
     for (const [index, url] of urls.entries()) {

@@ -4,8 +4,8 @@ import { loadCatalogue } from '../catalogue/load.ts'
 import { type Price, type Pricing, price } from './price.ts'
 
 const { models } = loadCatalogue()
-const imageToVideo = models.get('kling/kling-omni-o1/image-to-video')!.pricing
-const textToVideo = models.get('kling-plus/kling-o3-standard/text-to-video')!.pricing
+const imageToVideo = models.get('kling/kling-omni-o1/image-to-video')!.versions[0]!.pricing
+const textToVideo = models.get('kling-plus/kling-o3-standard/text-to-video')!.versions[0]!.pricing
 
 function priced(pricing: Pricing, input: Record<string, unknown>): Price {
   const answer = price(pricing, input)
