@@ -66,6 +66,7 @@ function submission(customer: Customer): Submission {
     metadata: undefined,
     webhookUrl: undefined,
     costMicroCents,
+    priceBasis: 'list',
     createdAt: now,
     estimatedCompletionAt: now,
     idempotency: undefined,

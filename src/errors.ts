@@ -52,6 +52,20 @@ export const apiErrors = {
     meaning: 'The key lacks the scope that this operation needs.',
     remedy: 'Use a key with the scope named in the message.',
   },
+  FORBIDDEN: {
+    status: 403,
+    title: "Operator's only",
+    retryable: false,
+    meaning: 'The operation is for operators; the key lacks the scope "admin".',
+    remedy: 'Use a key that was made with --scopes admin.',
+  },
+  MODEL_ACCESS_DENIED: {
+    status: 403,
+    title: 'Model not open to you',
+    retryable: false,
+    meaning: 'The model is there, but not open to this account.',
+    remedy: 'Ask the operator to open it, or use another model.',
+  },
   UNAUTHORIZED_ACCESS: {
     status: 403,
     title: 'Not yours',
@@ -198,6 +212,13 @@ export const apiErrors = {
     retryable: true,
     meaning: 'The account has as many unfinished jobs as it may have.',
     remedy: 'Wait for a job to end, or ask the operator for a higher limit.',
+  },
+  RATE_LIMIT_EXCEEDED: {
+    status: 429,
+    title: 'Too many requests',
+    retryable: true,
+    meaning: 'The key, or this version of the model, was used more often than the operator allows.',
+    remedy: 'Wait for Retry-After seconds, and spread the requests.',
   },
   CONFIG_ERROR: {
     status: 500,

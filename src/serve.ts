@@ -16,6 +16,8 @@ import { createLinks } from './links.ts'
 import { createMedia } from './media/media.ts'
 import { migrate } from './migrate.ts'
 import { createOutbound } from './outbound.ts'
+import { createPolicySource } from './policy/policy.ts'
+import { createRateLimits } from './policy/rate-limits.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
 import { freeTasksOfDead } from './queue/heartbeat.ts'
 import { createLocalStorage } from './storage/local.ts'
@@ -71,6 +73,7 @@ async function start(
 
   const clock = systemClock
   const signingSecret = loadSigningSecret(config.dataDir)
+  const policies = createPolicySource(pool, clock)
   const storage = await createLocalStorage({ directory: join(config.dataDir, 'files') })
   const outbound = createOutbound({ allowPrivate: config.allowPrivateNetwork })
   undo.push(outbound.close)
@@ -96,7 +99,9 @@ async function start(
         catalogue,
         outbound,
         storage,
-        authenticate: createAuthenticate(pool, clock.now),
+        policies,
+        rateLimits: createRateLimits(pool),
+        authenticate: createAuthenticate(pool, policies, clock.now),
         submit: createSubmit(submitPool, log),
         findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,

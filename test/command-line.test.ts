@@ -216,7 +216,7 @@ test('what is not understood exits 2 and says what is wrong', async () => {
     ...['0', '1e6', '1000000000000000'].map((amount) =>
       fails(`user credit a@b ${amount}`, 2, /whole number of micro-cents from 1 to/),
     ),
-    fails('key create --user a@b --scopes submit_job,admin', 2, /"admin" is not one of submit_job/),
+    fails('key create --user a@b --scopes submit_job,root', 2, /"root" is not one of submit_job/),
     fails(
       'key create --user a@b --allowed-ips 10.0.0.0/33',
       2,

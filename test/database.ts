@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import { createKey, type Scope } from '../src/accounts/keys.ts'
+import { createKey, type KeyScope } from '../src/accounts/keys.ts'
 import { createUser } from '../src/accounts/users.ts'
 import { createPool } from '../src/db.ts'
 import { credit, type Mode } from '../src/ledger/ledger.ts'
@@ -60,7 +60,7 @@ let customers = 0
 /** A user with one key and money in the key's mode. */
 export async function makeCustomer(
   pool: pg.Pool,
-  options: { mode?: Mode; microCents?: bigint; concurrencyLimit?: number | null; scopes?: Scope[] } = {},
+  options: { mode?: Mode; microCents?: bigint; concurrencyLimit?: number | null; scopes?: KeyScope[] } = {},
 ): Promise<Customer> {
   const { mode = 'test', microCents = 10_000_000n, concurrencyLimit = null, scopes } = options
   const user = await createUser(pool, {

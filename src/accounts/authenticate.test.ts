@@ -2,25 +2,36 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type pg from 'pg'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
+import { createPolicySource } from '../policy/policy.ts'
 import { createAuthenticate } from './authenticate.ts'
-import { createKey, deactivateKey, newKey, type Scope } from './keys.ts'
+import { createKey, deactivateKey, type KeyScope, newKey } from './keys.ts'
 
 const { pool } = await cloneDatabase()
 const customer = await makeCustomer(pool, { mode: 'test' })
 let now = new Date('2026-11-20T12:00:00Z')
-const authenticate = createAuthenticate(pool, () => now)
+const policies = createPolicySource(pool, { now: () => now })
+const authenticate = createAuthenticate(pool, policies, () => now)
 
-const refused = (code: string, key: string | undefined, scope: Scope = 'submit_job', address = '127.0.0.1') =>
-  assert.rejects(authenticate(key, scope, address), { name: 'ApiError', code })
+const refused = (
+  code: string,
+  key: string | undefined,
+  scope: KeyScope = 'submit_job',
+  address = '127.0.0.1',
+) => assert.rejects(authenticate(key, scope, address), { name: 'ApiError', code })
 const keyWith = async (options: Partial<Parameters<typeof createKey>[1]>) =>
   (await createKey(pool, { userId: customer.userId, mode: 'test', ...options })).key
 
 test('a good key tells whose request it is, and in which mode', async () => {
-  assert.deepEqual(await authenticate(customer.key, 'submit_job', '127.0.0.1'), {
+  const { policy, ...caller } = await authenticate(customer.key, 'submit_job', '127.0.0.1')
+  assert.ok(policy.number > 0n)
+  assert.deepEqual(caller, {
     keyId: customer.keyId,
     userId: customer.userId,
     accountId: customer.accountId,
     mode: 'test',
+    segments: [],
+    allowedModels: [],
+    requestsPerMinute: null,
   })
   const live = await authenticate(await keyWith({ mode: 'live' }), 'submit_job', '127.0.0.1')
   assert.equal(live.mode, 'live')
@@ -42,7 +53,7 @@ test('a mistyped key is INVALID_API_KEY without asking the database', async () =
     key.slice(0, -1) + (key.endsWith('0') ? '1' : '0'),
     "' or 1=1 --",
   ]) {
-    await assert.rejects(createAuthenticate(silent, () => now)(text, 'submit_job', '127.0.0.1'), {
+    await assert.rejects(createAuthenticate(silent, policies, () => now)(text, 'submit_job', '127.0.0.1'), {
       code: 'INVALID_API_KEY',
     })
   }

@@ -2,7 +2,9 @@ import type pg from 'pg'
 import { coalesce } from '../coalesce.ts'
 import { ApiError } from '../errors.ts'
 import type { Mode } from '../ledger/ledger.ts'
-import { hashKey, isAllowedAddress, isWellFormedKey, type Scope } from './keys.ts'
+import type { Policy, PolicySource } from '../policy/policy.ts'
+import { hashKey, isAllowedAddress, isWellFormedKey, type KeyScope } from './keys.ts'
+import type { UserStatus } from './users.ts'
 
 /** Whose request it is. */
 export interface Caller {
@@ -10,6 +12,12 @@ export interface Caller {
   userId: string
   accountId: bigint
   mode: Mode
+  segments: string[]
+  /** Slugs of private models that the user may use. */
+  allowedModels: string[]
+  /** The key's own limit; null: none. */
+  requestsPerMinute: number | null
+  policy: Policy
 }
 
 interface KeyRow {
@@ -22,22 +30,36 @@ interface KeyRow {
   allowed_ips: string[]
   expires_at: Date | null
   is_active: boolean
-  user_status: 'active' | 'inactive' | 'banned'
+  requests_per_minute: number | null
+  user_status: UserStatus
+  segments: string[]
+  allowed_models: string[]
+  policy_number: bigint
 }
 
-export type Authenticate = (key: string | undefined, scope: Scope, address: string) => Promise<Caller>
+/** `right` is what the operation needs; undefined for what every key may do. */
+export type Authenticate = (
+  key: string | undefined,
+  right: KeyScope | undefined,
+  address: string,
+) => Promise<Caller>
 
 /**
  * Checks a key and its right to an operation. Keys are read from the database for every request, so that a
  * deactivated one stops at once; requests that arrive together share one read.
  */
-export function createAuthenticate(pool: pg.Pool, now: () => Date): Authenticate {
+export function createAuthenticate(
+  pool: pg.Pool,
+  policies: Pick<PolicySource, 'since'>,
+  now: () => Date,
+): Authenticate {
   const find = coalesce<Buffer, KeyRow | undefined>(500, async (hashes) => {
     const { rows } = await pool.query<KeyRow>({
       name: 'keys-by-hash',
       text: `
         select k.hash, k.id as key_id, k.user_id, a.id as account_id, k.mode, k.scopes, k.allowed_ips,
-          k.expires_at, k.is_active, u.status as user_status
+          k.expires_at, k.is_active, k.requests_per_minute, u.status as user_status, u.segments, u.allowed_models,
+          (select number from policy_version) as policy_number
         from api_keys k
         join users u on u.id = k.user_id
         join accounts a on a.user_id = k.user_id and a.mode = k.mode and a.kind = 'balance'
@@ -48,7 +70,7 @@ export function createAuthenticate(pool: pg.Pool, now: () => Date): Authenticate
     return hashes.map((hash) => found.get(hash.toString('hex')))
   })
 
-  return async (key, scope, address) => {
+  return async (key, right, address) => {
     if (key === undefined) {
       throw new ApiError(
         'UNAUTHORIZED',
@@ -67,9 +89,27 @@ export function createAuthenticate(pool: pg.Pool, now: () => Date): Authenticate
     if (row.allowed_ips.length > 0 && !isAllowedAddress(row.allowed_ips, address)) {
       throw new ApiError('IP_NOT_WHITELISTED', `The API key may not be used from ${address}.`)
     }
-    if (row.scopes.length > 0 && !row.scopes.includes(scope)) {
-      throw new ApiError('OPERATION_NOT_ALLOWED', `The API key lacks the scope "${scope}".`)
+    checkRight(row.scopes, right)
+    return {
+      keyId: row.key_id,
+      userId: row.user_id,
+      accountId: row.account_id,
+      mode: row.mode,
+      segments: row.segments,
+      allowedModels: row.allowed_models,
+      requestsPerMinute: row.requests_per_minute,
+      policy: await policies.since(row.policy_number),
     }
-    return { keyId: row.key_id, userId: row.user_id, accountId: row.account_id, mode: row.mode }
+  }
+}
+
+// No scopes are all of the customer's, never the operator's.
+function checkRight(scopes: string[], right: KeyScope | undefined): void {
+  if (right === undefined || scopes.includes(right)) return
+  if (right === 'admin') {
+    throw new ApiError('FORBIDDEN', 'Only keys with the scope "admin" may do this.')
+  }
+  if (scopes.length > 0) {
+    throw new ApiError('OPERATION_NOT_ALLOWED', `The API key lacks the scope "${right}".`)
   }
 }

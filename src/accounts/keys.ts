@@ -5,8 +5,11 @@ import type { Db } from '../db.ts'
 import { newId } from '../ids.ts'
 import type { Mode } from '../ledger/ledger.ts'
 
-export const scopes = ['submit_job', 'check_status', 'list_models'] as const
-export type Scope = (typeof scopes)[number]
+/** What a customer's key may do; a key without scopes may do all of these. */
+export const customerScopes = ['submit_job', 'check_status', 'list_models'] as const
+/** `admin` is the operator's, and must be given by name. */
+export const keyScopes = [...customerScopes, 'admin'] as const
+export type KeyScope = (typeof keyScopes)[number]
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
@@ -48,11 +51,12 @@ export interface ApiKey {
   mode: Mode
   prefix: string
   name: string | null
-  /** Empty: all scopes. */
+  /** Empty: all of a customer's scopes. */
   scopes: string[]
   /** Addresses and CIDR ranges; empty: from everywhere. */
   allowedIps: string[]
   expiresAt: string | null
+  requestsPerMinute: number | null
   isActive: boolean
   createdAt: string
 }
@@ -66,11 +70,13 @@ interface KeyRow {
   scopes: string[]
   allowed_ips: string[]
   expires_at: Date | null
+  requests_per_minute: number | null
   is_active: boolean
   created_at: Date
 }
 
-const columns = 'id, user_id, mode, prefix, name, scopes, allowed_ips, expires_at, is_active, created_at'
+const columns =
+  'id, user_id, mode, prefix, name, scopes, allowed_ips, expires_at, requests_per_minute, is_active, created_at'
 
 function toKey(row: KeyRow): ApiKey {
   return {
@@ -82,6 +88,7 @@ function toKey(row: KeyRow): ApiKey {
     scopes: row.scopes,
     allowedIps: row.allowed_ips,
     expiresAt: row.expires_at?.toISOString() ?? null,
+    requestsPerMinute: row.requests_per_minute,
     isActive: row.is_active,
     createdAt: row.created_at.toISOString(),
   }
@@ -94,15 +101,17 @@ export async function createKey(
     userId: string
     mode: Mode
     name?: string | undefined
-    scopes?: Scope[] | undefined
+    scopes?: KeyScope[] | undefined
     allowedIps?: string[] | undefined
     expiresAt?: Date | undefined
+    requestsPerMinute?: number | undefined
   },
 ): Promise<ApiKey & { key: string }> {
   const key = newKey(options.mode)
   const { rows } = await db.query<KeyRow>(
-    `insert into api_keys (id, user_id, mode, hash, prefix, name, scopes, allowed_ips, expires_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${columns}`,
+    `insert into api_keys (id, user_id, mode, hash, prefix, name, scopes, allowed_ips, expires_at,
+       requests_per_minute)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning ${columns}`,
     [
       newId('key', new Date()),
       options.userId,
@@ -113,6 +122,7 @@ export async function createKey(
       options.scopes ?? [],
       options.allowedIps ?? [],
       options.expiresAt ?? null,
+      options.requestsPerMinute ?? null,
     ],
   )
   return { ...toKey(rows[0]!), key }
@@ -132,6 +142,19 @@ export async function deactivateKey(db: Db, keyId: string): Promise<ApiKey | und
   const { rows } = await db.query<KeyRow>(
     `update api_keys set is_active = false where id = $1 returning ${columns}`,
     [keyId],
+  )
+  return rows[0] && toKey(rows[0])
+}
+
+/** Sets how often a key may be used, null for as often as it likes; undefined if there is none of this id. */
+export async function limitKey(
+  db: Db,
+  keyId: string,
+  requestsPerMinute: number | null,
+): Promise<ApiKey | undefined> {
+  const { rows } = await db.query<KeyRow>(
+    `update api_keys set requests_per_minute = $2 where id = $1 returning ${columns}`,
+    [keyId, requestsPerMinute],
   )
   return rows[0] && toKey(rows[0])
 }

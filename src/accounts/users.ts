@@ -2,13 +2,19 @@ import type { Db } from '../db.ts'
 import { newId } from '../ids.ts'
 import { createWebhookSecret } from '../webhooks/sign.ts'
 
+export const userStatuses = ['active', 'inactive', 'banned'] as const
+export type UserStatus = (typeof userStatuses)[number]
+
 export interface User {
   userId: string
   email: string
   name: string | null
-  status: 'active' | 'inactive' | 'banned'
+  status: UserStatus
   /** Most unfinished jobs at once, counted apart for live and test; null: no limit. */
   concurrencyLimit: number | null
+  segments: string[]
+  /** Slugs of private models that the user may use. */
+  allowedModels: string[]
   balanceMicroCents: number
   testBalanceMicroCents: number
   createdAt: string
@@ -18,14 +24,16 @@ interface UserRow {
   id: string
   email: string
   name: string | null
-  status: User['status']
+  status: UserStatus
   concurrency_limit: number | null
+  segments: string[]
+  allowed_models: string[]
   live: bigint
   test: bigint
   created_at: Date
 }
 
-const columns = `u.id, u.email, u.name, u.status, u.concurrency_limit, u.created_at,
+const columns = `u.id, u.email, u.name, u.status, u.concurrency_limit, u.segments, u.allowed_models, u.created_at,
   (select balance_micro_cents from accounts where user_id = u.id and mode = 'live') as live,
   (select balance_micro_cents from accounts where user_id = u.id and mode = 'test') as test`
 
@@ -36,6 +44,8 @@ function toUser(row: UserRow): User {
     name: row.name,
     status: row.status,
     concurrencyLimit: row.concurrency_limit,
+    segments: row.segments,
+    allowedModels: row.allowed_models,
     balanceMicroCents: Number(row.live),
     testBalanceMicroCents: Number(row.test),
     createdAt: row.created_at.toISOString(),
@@ -44,7 +54,7 @@ function toUser(row: UserRow): User {
 
 /**
  * Makes a user with an empty live and an empty test balance. Answers undefined if the e-mail address is taken.
- * The webhook secret is answered here; `findWebhookSecret` reads it later.
+ * The webhook secret is answered here; `findWebhookSecrets` reads it later.
  */
 export async function createUser(
   db: Db,
@@ -75,11 +85,31 @@ export async function findUser(db: Db, idOrEmail: string): Promise<User | undefi
   return rows[0] && toUser(rows[0])
 }
 
-/** The secret that signs a user's webhooks. */
-export async function findWebhookSecret(db: Db, userId: string): Promise<string | undefined> {
-  const { rows } = await db.query<{ webhook_secret: string }>(
-    'select webhook_secret from users where id = $1',
-    [userId],
+/** Changes what is given, of a user that exists. Keys are judged by it from their next request on. */
+export async function changeUser(
+  db: Db,
+  userId: string,
+  change: { status?: UserStatus; concurrencyLimit?: number | null },
+): Promise<void> {
+  await db.query(
+    `update users set status = coalesce($2, status),
+       concurrency_limit = case when $3 then $4 else concurrency_limit end
+     where id = $1`,
+    [userId, change.status, change.concurrencyLimit !== undefined, change.concurrencyLimit],
   )
-  return rows[0]?.webhook_secret
+}
+
+/** Opens a private model to a user, or closes it again. */
+export async function allowModel(
+  db: Db,
+  userId: string,
+  modelSlug: string,
+  isAllowed: boolean,
+): Promise<void> {
+  await db.query(
+    `update users set allowed_models = array_remove(allowed_models, $2)
+       || case when $3 then array[$2::text] else '{}' end
+     where id = $1`,
+    [userId, modelSlug, isAllowed],
+  )
 }

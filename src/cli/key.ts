@@ -3,11 +3,13 @@ import {
   type ApiKey,
   createKey,
   deactivateKey,
+  type KeyScope,
+  keyScopes,
+  limitKey,
   listKeys,
   parseRange,
-  type Scope,
-  scopes,
 } from '../accounts/keys.ts'
+import { finite, limit, wholeNumber } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { requireUser } from './user.ts'
 
@@ -15,9 +17,10 @@ interface CreateOptions {
   user: string
   test?: boolean
   name?: string
-  scopes?: Scope[]
+  scopes?: KeyScope[]
   allowedIps?: string[]
   expires?: Date
+  requestsPerMinute?: number
   json?: boolean
 }
 
@@ -29,13 +32,14 @@ export function addKeyCommands(program: Command): void {
     .requiredOption('--user <user>', 'user id or e-mail address')
     .option('--test', 'a test key: rendered by the sandbox, paid from the test balance')
     .option('--name <name>', 'name')
-    .option('--scopes <list>', `of ${scopes.join(', ')}, with commas; all by default`, scopeList)
+    .option('--scopes <list>', `of ${keyScopes.join(', ')}, with commas; all but admin by default`, scopeList)
     .option(
       '--allowed-ips <list>',
       'addresses and CIDR ranges with commas; from everywhere by default',
       rangeList,
     )
     .option('--expires <time>', 'ISO 8601; never by default', future)
+    .option('--requests-per-minute <number>', 'most requests a minute; no limit by default', wholeNumber)
     .option('--json', 'print one JSON document')
     .action(async (options: CreateOptions) => {
       await withDatabase(async ({ pool }) => {
@@ -47,6 +51,7 @@ export function addKeyCommands(program: Command): void {
           scopes: options.scopes,
           allowedIps: options.allowedIps,
           expiresAt: options.expires,
+          requestsPerMinute: options.requestsPerMinute,
         })
         print(options, created, [created.key, '', ...describe([created])])
       })
@@ -75,6 +80,19 @@ export function addKeyCommands(program: Command): void {
         print(options, deactivated, describe([deactivated]))
       })
     })
+  key
+    .command('limit')
+    .description('Set how often a key may be used; counts from its next request on.')
+    .argument('<keyid>', 'id of the key')
+    .argument('<requests_per_minute>', 'a whole number, or "unlimited"', limit)
+    .option('--json', 'print one JSON document')
+    .action(async (keyId: string, requestsPerMinute: number, options: { json?: boolean }) => {
+      await withDatabase(async ({ pool }) => {
+        const limited = await limitKey(pool, keyId, finite(requestsPerMinute))
+        if (limited === undefined) throw new CommandFailed(`there is no key ${keyId}`)
+        print(options, limited, describe([limited]))
+      })
+    })
 }
 
 function describe(keys: ApiKey[]): string[] {
@@ -82,18 +100,19 @@ function describe(keys: ApiKey[]): string[] {
     key.keyId,
     `${key.prefix}…`,
     key.isActive ? 'active' : 'deactivated',
-    key.scopes.join(',') || 'all scopes',
+    key.scopes.join(',') || 'all but admin',
     key.allowedIps.join(',') || 'everywhere',
     key.expiresAt ?? 'never',
+    String(key.requestsPerMinute ?? 'no'),
     key.name ?? '',
   ])
-  return table([['id', 'key', 'state', 'scopes', 'allowed from', 'expires', 'name'], ...rows])
+  return table([['id', 'key', 'state', 'scopes', 'allowed from', 'expires', 'limit', 'name'], ...rows])
 }
 
-function scopeList(text: string): Scope[] {
+function scopeList(text: string): KeyScope[] {
   return text.split(',').map((item) => {
-    const scope = scopes.find((known) => known === item.trim())
-    if (scope === undefined) throw new InvalidArgumentError(`"${item}" is not one of ${scopes.join(', ')}`)
+    const scope = keyScopes.find((known) => known === item.trim())
+    if (scope === undefined) throw new InvalidArgumentError(`"${item}" is not one of ${keyScopes.join(', ')}`)
     return scope
   })
 }

@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { createUser, findUser, findWebhookSecret, type User } from '../accounts/users.ts'
+import { createUser, findUser, type User } from '../accounts/users.ts'
 import type { Db } from '../db.ts'
 import { credit } from '../ledger/ledger.ts'
+import { findWebhookSecrets } from '../webhooks/secrets.ts'
+import { finite, limit } from './arguments.ts'
 import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
 
 export function addUserCommands(program: Command): void {
@@ -11,14 +13,14 @@ export function addUserCommands(program: Command): void {
     .description('Make a user with an empty live and an empty test balance.')
     .requiredOption('--email <email>', 'e-mail address; one user each', email)
     .option('--name <name>', 'name')
-    .option('--concurrency <jobs>', 'most unfinished jobs at once, or "unlimited"', concurrency, 10)
+    .option('--concurrency <jobs>', 'most unfinished jobs at once, or "unlimited"', limit, 10)
     .option('--json', 'print one JSON document')
     .action(async (options: { email: string; name?: string; concurrency: number; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
         const created = await createUser(pool, {
           email: options.email,
           name: options.name,
-          concurrencyLimit: Number.isFinite(options.concurrency) ? options.concurrency : null,
+          concurrencyLimit: finite(options.concurrency),
         })
         if (created === undefined)
           throw new CommandFailed(`a user with the e-mail address ${options.email} exists`)
@@ -60,7 +62,7 @@ export function addUserCommands(program: Command): void {
       await withDatabase(async ({ pool }) => {
         const found = await requireUser(pool, idOrEmail)
         const shown = options.webhookSecret
-          ? { ...found, webhookSecret: await findWebhookSecret(pool, found.userId) }
+          ? { ...found, webhookSecret: (await findWebhookSecrets(pool, found.userId, new Date()))?.secret }
           : found
         print(options, shown, describe(shown))
       })
@@ -90,13 +92,6 @@ function describe(user: User & { webhookSecret?: string | undefined }): string[]
 function email(text: string): string {
   if (!/^[^\s@]+@[^\s@]+$/.test(text)) throw new InvalidArgumentError('write it like someone@example.com')
   return text
-}
-
-// commander takes null for a value that was not given
-function concurrency(text: string): number {
-  if (text === 'unlimited') return Number.POSITIVE_INFINITY
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('give a whole number from 1 up, or "unlimited"')
 }
 
 // 10^15 micro-cents are a billion dollars, and exact as a JSON number.

@@ -33,7 +33,13 @@ const answer = Type.Object({
     }),
   ),
   hasDiscount: Type.Boolean(),
-  discounted: orNull(Type.Object({ type: Type.String(), savedMicroCents: microCents })),
+  discounted: orNull(
+    Type.Object({
+      type: Type.Enum(['percentage_discount', 'fixed_price', 'custom_dynamic']),
+      percentage: Type.Optional(Type.Number()),
+      savedMicroCents: microCents,
+    }),
+  ),
   quoteId: Type.Optional(
     Type.String({ description: 'Only for a complete, valid input. Good for 15 minutes.' }),
   ),
@@ -63,20 +69,21 @@ export const estimateJobRoute = route({
     'VALIDATION_ERROR',
     'INVALID_MODEL_SLUG',
     'MODEL_NOT_FOUND',
+    'MODEL_ACCESS_DENIED',
     'MODEL_VERSION_NOT_FOUND',
     'MODEL_VERSION_NOT_ACTIVE',
     'INVALID_INPUT',
   ],
   async handler({ body, caller }, services) {
-    const { quote, ...estimate } = estimateJob(services, caller, {
+    const { quote, discount, ...estimate } = estimateJob(services, caller, {
       model: oneName(body.model, body.modelSlug, 'model', 'modelSlug'),
       version: body.version ?? body.modelVersion,
       input: body.input,
     })
     return {
       ...estimate,
-      hasDiscount: false,
-      discounted: null,
+      hasDiscount: discount !== undefined,
+      discounted: discount ?? null,
       ...(quote && { quoteId: quote.quoteId, quoteExpiresAt: quote.quoteExpiresAt.toISOString() }),
     }
   },

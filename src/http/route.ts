@@ -1,36 +1,41 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { Caller } from '../accounts/authenticate.ts'
-import type { Scope } from '../accounts/keys.ts'
+import type { KeyScope } from '../accounts/keys.ts'
 import type { ApiErrorCode } from '../errors.ts'
 import type { Services } from './services.ts'
 
-/** The declaration of one operation: routes are registered, and later documented, from it. */
+/** The declaration of one operation: routes are registered, and documented, from it. */
 export interface Route<
   Body extends TSchema,
   Query extends TSchema,
   Params extends TSchema,
   Answer extends TSchema,
+  Scope extends KeyScope | undefined = KeyScope | undefined,
 > {
-  method: 'GET' | 'POST'
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** A last parameter that ends in + takes the rest of the path, slashes included. */
   path: string
   /** The name of the operation, as in the docs. */
   name: string
   summary: string
+  /** The right that a key needs; undefined for what needs no key, and may be personalised by one. */
   scope: Scope
   body?: Body
   query?: Query
   params?: Params
   answer: Answer
   example: Static<Answer>
-  /** Codes beyond those that every keyed operation can answer. */
+  /** A body that is answered as `example` is; for the docs. */
+  exampleBody?: Static<Body>
+  /** Codes beyond those that every operation of its kind can answer. */
   errors: ApiErrorCode[]
   handler(
     request: {
       body: Static<Body>
       query: Static<Query>
       params: Static<Params>
-      caller: Caller
+      caller: Scope extends KeyScope ? Caller : Caller | undefined
       requestId: string
       headers: FastifyRequest['headers']
     },
@@ -41,19 +46,36 @@ export interface Route<
 
 export type AnyRoute = Route<TSchema, TSchema, TSchema, TSchema>
 
+/** What every operation can answer, and what one that takes a key can besides. */
+export const commonErrors: ApiErrorCode[] = ['INTERNAL_ERROR', 'PUBSUB_PUBLISH_FAILED']
+export const keyErrors: ApiErrorCode[] = [
+  'UNAUTHORIZED',
+  'INVALID_API_KEY',
+  'API_KEY_INACTIVE',
+  'API_KEY_EXPIRED',
+  'IP_NOT_WHITELISTED',
+  'OPERATION_NOT_ALLOWED',
+  'USER_BANNED',
+  'USER_INACTIVE',
+  'RATE_LIMIT_EXCEEDED',
+]
+
 /** Types a declaration by its own schemas. */
 export function route<
   Body extends TSchema,
   Query extends TSchema,
   Params extends TSchema,
   Answer extends TSchema,
->(declaration: Route<Body, Query, Params, Answer>): AnyRoute {
+  Scope extends KeyScope | undefined,
+>(declaration: Route<Body, Query, Params, Answer, Scope>): AnyRoute {
   return declaration as unknown as AnyRoute
 }
 
 /** Registers an operation: the key is checked before the body is even read. */
 export function register(app: FastifyInstance, services: Services, declared: AnyRoute): void {
-  const { method, path: url, scope, body, query, params, answer } = declared
+  const { method, path, scope, body, query, params, answer } = declared
+  const rest = /:(\w+)\+$/.exec(path)?.[1]
+  const url = rest === undefined ? path : `${path.slice(0, -rest.length - 2)}*`
   // A handler outlives a client that hangs up; closing waits for it, since it holds the database.
   const underWay = new Set<Promise<unknown>>()
   app.addHook('onClose', async () => void (await Promise.allSettled(underWay)))
@@ -67,15 +89,24 @@ export function register(app: FastifyInstance, services: Services, declared: Any
       response: { 200: answer },
     },
     onRequest: async (request) => {
-      request.caller = await services.authenticate(readKey(request), scope, request.ip)
+      const key = readKey(request)
+      if (scope === undefined && key === undefined) return
+      request.caller = await services.authenticate(key, scope, request.ip)
+      await takeOfKey(services, request.caller)
     },
+    ...(rest !== undefined && {
+      preValidation: async (request: FastifyRequest) => {
+        request.params = { [rest]: (request.params as { '*': string })['*'] }
+      },
+    }),
     handler: (request, reply) => {
       const work = declared.handler(
         {
           body: request.body,
           query: request.query,
           params: request.params,
-          caller: request.caller,
+          // there is one wherever the scope says so
+          caller: request.caller as Caller,
           requestId: request.id,
           headers: request.headers,
         },
@@ -92,6 +123,12 @@ export function register(app: FastifyInstance, services: Services, declared: Any
   else app.register(async (scope) => ignoreBody(scope).route(options))
 }
 
+async function takeOfKey({ rateLimits }: Services, caller: Caller): Promise<void> {
+  const { keyId, requestsPerMinute } = caller
+  if (requestsPerMinute === null) return
+  await rateLimits.take({ key: keyId, most: requestsPerMinute, windowSeconds: 60, subject: 'This API key' })
+}
+
 /** Clients send an empty body under any content type, or an empty object, where there is nothing to say. */
 function ignoreBody(scope: FastifyInstance): FastifyInstance {
   scope.removeAllContentTypeParsers()
@@ -101,7 +138,7 @@ function ignoreBody(scope: FastifyInstance): FastifyInstance {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    caller: Caller
+    caller: Caller | undefined
   }
 }
 

@@ -2,12 +2,14 @@ import type pg from 'pg'
 import type { Authenticate } from '../accounts/authenticate.ts'
 import type { AcceptContext } from '../jobs/accept.ts'
 import type { FileUrl } from '../jobs/settle.ts'
+import type { PolicySource } from '../policy/policy.ts'
 import type { Storage } from '../storage/local.ts'
 
 /** What the operations work with; put together once in main.ts. */
 export interface Services extends AcceptContext {
   pool: pg.Pool
   authenticate: Authenticate
+  policies: PolicySource
   storage: Storage
   fileUrl: FileUrl
   /** Signs a URL of this server's own for one method and path until a moment. */

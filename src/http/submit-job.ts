@@ -64,6 +64,7 @@ export const submitJobRoute = route({
     'VALIDATION_ERROR',
     'INVALID_MODEL_SLUG',
     'MODEL_NOT_FOUND',
+    'MODEL_ACCESS_DENIED',
     'MODEL_VERSION_NOT_FOUND',
     'MODEL_VERSION_NOT_ACTIVE',
     'INVALID_INPUT',

@@ -5,6 +5,7 @@ import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Mode } from '../ledger/ledger.ts'
 import type { Outbound } from '../outbound.ts'
+import type { RateLimit, RateLimits } from '../policy/rate-limits.ts'
 import { hashJson, issueQuote, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
 import type { Json, Provider } from '../providers/provider.ts'
 import { checkWebhookUrl } from '../webhooks/check-url.ts'
@@ -23,6 +24,7 @@ export interface AcceptContext {
     now: Date,
   ): Promise<Accepted | undefined>
   quoteSecret: string
+  rateLimits: RateLimits
   /** The provider that would render a model's job in this mode; undefined if none is set up. */
   chooseProvider(mode: Mode, model: Model): Provider | undefined
 }
@@ -68,10 +70,11 @@ async function prepare(
   request: SubmitRequest,
   now: Date,
 ): Promise<Omit<Submission, 'requestId' | 'idempotency'>> {
-  const model = findModel(context.catalogue, request.model)
-  const version = findVersion(model, request.version)
+  const model = findModel(context.catalogue, caller, request.model)
+  const version = findVersion(caller, model, request.version)
+  for (const limit of limitsOf(caller, model, version)) await context.rateLimits.take(limit)
   const input = completeInput(version, request.input)
-  const costMicroCents = agreedPrice(context, caller, request, { model, version, input }, now)
+  const { costMicroCents, basis } = agree(context, caller, request, { model, version, input }, now)
   const provider = context.chooseProvider(caller.mode, model)
   if (provider === undefined) {
     throw new ApiError(
@@ -96,6 +99,7 @@ async function prepare(
     metadata: request.metadata,
     webhookUrl,
     costMicroCents,
+    priceBasis: basis,
     createdAt: now,
     estimatedCompletionAt: new Date(now.getTime() + usualMs),
   }
@@ -107,17 +111,29 @@ interface Subject {
   input: Record<string, unknown>
 }
 
-function agreedPrice(
+// Counted for each user and mode apart: what one sends never uses up another's.
+function limitsOf(caller: Caller, model: Model, { version }: ModelVersion): RateLimit[] {
+  const settings = caller.policy.versions.get(`${model.slug} ${version}`)
+  const key = `${caller.accountId} ${model.slug} ${version}`
+  const limit = (most: number | null | undefined, windowSeconds: RateLimit['windowSeconds']) =>
+    most == null ? [] : [{ key, most, windowSeconds, subject: `${model.slug} ${version}` }]
+  return [...limit(settings?.requestsPerMinute, 60), ...limit(settings?.requestsPerDay, 86_400)]
+}
+
+function agree(
   { quoteSecret }: AcceptContext,
   caller: Caller,
   request: SubmitRequest,
   subject: Subject,
   now: Date,
-): bigint {
-  const costMicroCents =
+): { costMicroCents: bigint; basis: string } {
+  const { costMicroCents, basis } =
     request.quoteId === undefined
-      ? priceInput(subject.version, subject.input).costMicroCents
-      : quotedPrice(request.quoteId, caller, subject, now, quoteSecret)
+      ? presentPrice(caller, subject)
+      : {
+          costMicroCents: quotedPrice(request.quoteId, caller, subject, now, quoteSecret),
+          basis: 'quote',
+        }
   const { maxCostMicroCents } = request
   if (maxCostMicroCents !== undefined && costMicroCents > BigInt(maxCostMicroCents)) {
     throw new ApiError(
@@ -126,7 +142,12 @@ function agreedPrice(
       { costMicroCents: Number(costMicroCents), maxCostMicroCents },
     )
   }
-  return costMicroCents
+  return { costMicroCents, basis }
+}
+
+function presentPrice(caller: Caller, { model, version, input }: Subject) {
+  const { costMicroCents, override } = priceInput(caller, model, version, input)
+  return { costMicroCents, basis: override?.id ?? 'list' }
 }
 
 function quotedPrice(quoteId: string, caller: Caller, subject: Subject, now: Date, secret: string): bigint {

@@ -1,12 +1,16 @@
 import type { Caller } from '../accounts/authenticate.ts'
+import type { PriceOverride } from '../pricing/override.ts'
 import type { BreakdownEntry } from '../pricing/price.ts'
 import { type AcceptContext, quote } from './accept.ts'
 import { findModel, findVersion, partialInput, priceInput } from './model-input.ts'
 
 export interface Estimate {
+  /** The price before overrides, which the breakdown sums up to. */
   baseCostMicroCents: number
   estimatedCostMicroCents: number
   breakdown: BreakdownEntry[]
+  /** The override that makes it cheaper; one that makes it dearer shows in the two costs alone. */
+  discount: { type: PriceOverride['kind']; percentage?: number; savedMicroCents: number } | undefined
   /** Only for a complete, valid input. */
   quote: { quoteId: string; quoteExpiresAt: Date } | undefined
 }
@@ -17,17 +21,24 @@ export function estimateJob(
   caller: Caller,
   request: { model: string; version?: string | undefined; input?: Record<string, unknown> | undefined },
 ): Estimate {
-  const model = findModel(context.catalogue, request.model)
-  const version = findVersion(model, request.version)
+  const model = findModel(context.catalogue, caller, request.model)
+  const version = findVersion(caller, model, request.version)
   const { input, isComplete } = partialInput(version, request.input ?? {})
-  const priced = priceInput(version, input)
-  const costMicroCents = Number(priced.costMicroCents)
+  const { costMicroCents, list, override } = priceInput(caller, model, version, input)
+  const savedMicroCents = Number(list.costMicroCents - costMicroCents)
   return {
-    baseCostMicroCents: costMicroCents,
-    estimatedCostMicroCents: costMicroCents,
-    breakdown: priced.breakdown,
+    baseCostMicroCents: Number(list.costMicroCents),
+    estimatedCostMicroCents: Number(costMicroCents),
+    breakdown: list.breakdown,
+    discount: override && savedMicroCents > 0 ? { ...describe(override), savedMicroCents } : undefined,
     quote: isComplete
-      ? quote(context, caller, { model, version, input }, priced.costMicroCents, context.clock.now())
+      ? quote(context, caller, { model, version, input }, costMicroCents, context.clock.now())
       : undefined,
   }
+}
+
+function describe(override: PriceOverride) {
+  return override.kind === 'percentage_discount'
+    ? { type: override.kind, percentage: Number(override.percentage) }
+    : { type: override.kind }
 }

@@ -1,11 +1,17 @@
+import type { Caller } from '../accounts/authenticate.ts'
 import { type Catalogue, checkInput, type Model, type ModelVersion } from '../catalogue/load.ts'
-import { currentVersion } from '../catalogue/versions.ts'
 import { ApiError } from '../errors.ts'
 import { type Issue, missing, nearest, sentence } from '../json-schema.ts'
-import { type Price, price } from '../pricing/price.ts'
+import { overridesFor } from '../policy/policy.ts'
+import { currentVersion, statusOf } from '../policy/versions.ts'
+import { isVisible, visibleModels } from '../policy/visibility.ts'
+import { type AgreedPrice, agreedPrice } from '../pricing/override.ts'
 
-/** The model that a slug names: `provider/model/capability`, or `provider/model` where only one capability exists. */
-export function findModel(catalogue: Catalogue, slug: string): Model {
+/**
+ * The model that a slug names: `provider/model/capability`, or `provider/model` where the caller sees one capability
+ * only. Hints name no model that the caller can't see.
+ */
+export function findModel(catalogue: Catalogue, caller: Caller, slug: string): Model {
   if (!/^[a-z0-9][a-z0-9.-]*(\/[a-z0-9][a-z0-9.-]*){1,2}$/.test(slug)) {
     throw new ApiError(
       'INVALID_MODEL_SLUG',
@@ -13,34 +19,40 @@ export function findModel(catalogue: Catalogue, slug: string): Model {
     )
   }
   const exact = catalogue.models.get(slug)
-  if (exact !== undefined) return exact
-  const slugs = [...catalogue.models.keys()]
+  if (exact !== undefined) {
+    if (isVisible(caller.policy, caller, exact)) return exact
+    throw new ApiError('MODEL_ACCESS_DENIED', `The model ${slug} is not open to this account.`)
+  }
+  const visible = visibleModels(catalogue, caller.policy, caller)
+  const capabilities = visible.filter((model) => model.slug.startsWith(`${slug}/`))
+  if (capabilities[0] !== undefined && capabilities.length === 1) return capabilities[0]
+  throw new ApiError('MODEL_NOT_FOUND', `There is no model "${slug.slice(0, 100)}".${hint(slug, visible)}`)
+}
+
+function hint(slug: string, visible: Model[]): string {
+  const slugs = visible.map((model) => model.slug)
   const capabilities = slugs.filter((known) => known.startsWith(`${slug}/`))
-  if (capabilities[0] !== undefined && capabilities.length === 1)
-    return catalogue.models.get(capabilities[0])!
+  if (capabilities.length > 1) return ` Name its capability: ${capabilities.join(', ')}.`
   const guess = nearest(slug, slugs)
-  const hint =
-    capabilities.length > 1
-      ? ` Name its capability: ${capabilities.join(', ')}.`
-      : guess === undefined
-        ? ''
-        : ` Did you mean "${guess}"?`
-  throw new ApiError('MODEL_NOT_FOUND', `There is no model "${slug.slice(0, 100)}".${hint}`)
+  return guess === undefined ? '' : ` Did you mean "${guess}"?`
 }
 
 /** The version that is asked for, or the current one; throws unless it takes jobs. */
-export function findVersion(model: Model, version: string | undefined): ModelVersion {
+export function findVersion({ policy }: Caller, model: Model, version: string | undefined): ModelVersion {
   const found =
     version === undefined
-      ? currentVersion(model)
-      : model.versions.find((candidate) => candidate.version === version && candidate.status !== 'deleted')
-  if (found !== undefined && found.status !== 'disabled') return found
-  const usable = model.versions.filter(({ status }) => status === 'active' || status === 'deprecated')
+      ? currentVersion(policy, model)
+      : model.versions.find((candidate) => candidate.version === version)
+  const status = found && statusOf(policy, model, found)
+  if (found !== undefined && (status === 'active' || status === 'deprecated')) return found
+  const usable = model.versions.filter((candidate) =>
+    ['active', 'deprecated'].includes(statusOf(policy, model, candidate)),
+  )
   const hint =
     usable.length === 0
       ? 'It has no version that takes jobs now.'
       : `Use ${usable.map((candidate) => candidate.version).join(' or ')}, or leave "version" out.`
-  if (found === undefined && version !== undefined) {
+  if (version !== undefined && status !== 'disabled') {
     const text = `${model.slug} has no version "${version.slice(0, 100)}". ${hint}`
     throw new ApiError('MODEL_VERSION_NOT_FOUND', text)
   }
@@ -70,9 +82,14 @@ function invalidInput(issues: Issue[]): ApiError {
   return new ApiError('INVALID_INPUT', sentence(issues, 'input'), { issues })
 }
 
-/** The price of a checked input. */
-export function priceInput(version: ModelVersion, input: Record<string, unknown>): Price {
-  const priced = price(version.pricing, input)
-  if ('field' in priced) throw new Error(`there is no price for ${priced.field} = ${priced.value}`)
-  return priced
+/** What a checked input costs this caller. */
+export function priceInput(
+  caller: Caller,
+  model: Model,
+  version: ModelVersion,
+  input: Record<string, unknown>,
+): AgreedPrice {
+  const agreed = agreedPrice(version.pricing, overridesFor(caller.policy, caller), model, input)
+  if ('field' in agreed) throw new Error(`${model.slug} has no price for ${agreed.field} = ${agreed.value}`)
+  return agreed
 }

@@ -24,6 +24,7 @@ function submission(accountId: bigint, changes: Partial<Submission> = {}): Submi
     metadata: undefined,
     webhookUrl: undefined,
     costMicroCents: 1n,
+    priceBasis: 'list',
     createdAt: now,
     estimatedCompletionAt: now,
     idempotency: undefined,

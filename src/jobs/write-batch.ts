@@ -17,6 +17,8 @@ export interface Submission {
   metadata: Record<string, string> | undefined
   webhookUrl: string | undefined
   costMicroCents: bigint
+  /** By what the price came about: 'list', 'quote', or the id of a price override. */
+  priceBasis: string
   createdAt: Date
   estimatedCompletionAt: Date
   idempotency: { key: string; requestHash: Buffer } | undefined
@@ -229,9 +231,9 @@ async function insertJobs(client: pg.PoolClient, jobs: Submission[]): Promise<vo
     name: 'submit-insert-jobs',
     text: `
       insert into jobs (id, account_id, api_key_id, request_id, model_slug, model_version, provider, input,
-        metadata, webhook_url, cost_micro_cents, created_at, estimated_completion_at)
+        metadata, webhook_url, cost_micro_cents, created_at, estimated_completion_at, price_basis)
       select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::jsonb[], $9::jsonb[], $10::text[], $11::bigint[], $12::timestamptz[], $13::timestamptz[])`,
+        $8::jsonb[], $9::jsonb[], $10::text[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::text[])`,
     values: [
       jobs.map((job) => job.jobId),
       jobs.map((job) => job.accountId),
@@ -246,6 +248,7 @@ async function insertJobs(client: pg.PoolClient, jobs: Submission[]): Promise<vo
       jobs.map((job) => job.costMicroCents),
       jobs.map((job) => job.createdAt),
       jobs.map((job) => job.estimatedCompletionAt),
+      jobs.map((job) => job.priceBasis),
     ],
   })
 }

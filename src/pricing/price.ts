@@ -19,6 +19,8 @@ export interface BreakdownEntry {
 export interface Price {
   /** In millionths of a US dollar, whole. */
   costMicroCents: bigint
+  /** The same before it was rounded. */
+  exact: Decimal
   breakdown: BreakdownEntry[]
 }
 
@@ -53,5 +55,5 @@ export function price(pricing: Pricing, input: Record<string, unknown>): Price |
       multiplier,
     })
   }
-  return { costMicroCents: roundHalfUp(running), breakdown }
+  return { costMicroCents: roundHalfUp(running), exact: running, breakdown }
 }
