@@ -4,7 +4,7 @@ import type { Db } from '../db.ts'
 export interface Tasks {
   dispatch: { jobId: string }
   poll: { jobId: string; outputFailures?: number }
-  deliver_webhook: { webhookId: string }
+  deliver_webhook: { webhookId: string; isRedelivery?: boolean }
 }
 
 export type TaskName = keyof Tasks

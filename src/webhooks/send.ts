@@ -15,19 +15,13 @@ export interface WebhookAttempt {
 const excerptBytes = 1024
 /** The status line settles the attempt; an answer's text is only waited for this long. */
 const excerptTimeLimitMs = 5_000
-const delaysMs = [1_000, 4_000, 16_000, 64_000, 256_000]
-
-/** How long to wait after so many failed attempts; undefined: give up (contract: "Webhooks"). */
-export function nextAttemptDelayMs(attemptsMade: number): number | undefined {
-  return delaysMs[attemptsMade - 1]
-}
 
 /** Makes one attempt. `body` is sent as it stands; whatever the receiver does is an outcome, never a throw. */
 export async function sendWebhook(options: {
   url: string
   body: string
   id: string
-  secret: string
+  secrets: readonly [string, ...string[]]
   dispatcher: Dispatcher
   now: Date
   timeoutMs?: number

@@ -12,7 +12,7 @@ const body = JSON.stringify({
 
 test('a Standard Webhooks library verifies the attempt', () => {
   const secret = createWebhookSecret()
-  const headers = signWebhook({ id: 'evt_1', body, secret, now: new Date() })
+  const headers = signWebhook({ id: 'evt_1', body, secrets: [secret], now: new Date() })
   assert.deepEqual(new Webhook(secret).verify(body, headers), JSON.parse(body))
   assert.equal(headers['webhook-id'], 'evt_1')
   assert.throws(() => new Webhook(createWebhookSecret()).verify(body, headers))
@@ -21,13 +21,30 @@ test('a Standard Webhooks library verifies the attempt', () => {
 
 test('a receiver that parses and re-serialises the body verifies the X-PixelByte signature', () => {
   const secret = createWebhookSecret()
-  const headers = signWebhook({ id: 'evt_1', body, secret, now: new Date('2026-01-01T00:00:00.900Z') })
+  const headers = signWebhook({
+    id: 'evt_1',
+    body,
+    secrets: [secret],
+    now: new Date('2026-01-01T00:00:00.900Z'),
+  })
   const again = JSON.stringify(JSON.parse(body))
   const signed = `${headers['x-pixelbyte-timestamp']}.${again}`
   assert.equal(headers['x-pixelbyte-timestamp'], '1767225600')
   assert.equal(
     headers['x-pixelbyte-signature'],
     `sha256=${createHmac('sha256', secret).update(signed).digest('hex')}`,
+  )
+})
+
+test('while two secrets are good, Standard Webhooks libraries verify with either and X-PixelByte with the first', () => {
+  const [first, second] = [createWebhookSecret(), createWebhookSecret()]
+  const headers = signWebhook({ id: 'evt_1', body, secrets: [first, second], now: new Date() })
+  for (const secret of [first, second])
+    assert.deepEqual(new Webhook(secret).verify(body, headers), JSON.parse(body))
+  const signed = `${headers['x-pixelbyte-timestamp']}.${body}`
+  assert.equal(
+    headers['x-pixelbyte-signature'],
+    `sha256=${createHmac('sha256', first).update(signed).digest('hex')}`,
   )
 })
 
