@@ -22,6 +22,19 @@ const options: Options = {
   allowUnionTypes: true,
   verbose: true,
 }
+/** The form of the keyword `mediaLimits`; `minPixels` counts for width and height alike. */
+const mediaLimits = {
+  type: 'object',
+  minProperties: 1,
+  additionalProperties: false,
+  properties: {
+    types: { type: 'array', minItems: 1, items: { type: 'string' } },
+    minPixels: { type: 'integer', minimum: 1 },
+    minSeconds: { type: 'number', minimum: 0 },
+    maxSeconds: { type: 'number', minimum: 0 },
+  },
+}
+
 const strictAjv = new Ajv2020(options)
 // For query strings and paths, where everything is text.
 const textAjv = new Ajv2020({ ...options, coerceTypes: 'array' })
@@ -29,7 +42,9 @@ for (const ajv of [strictAjv, textAjv]) {
   addFormats.default(ajv)
   ajv.addFormat('uri', isHttpUrl)
   // Which kind of file a URL field takes; the gateway fetches it (jobs/inputs.ts).
-  ajv.addKeyword({ keyword: 'media', schemaType: 'string' })
+  ajv.addKeyword({ keyword: 'media', metaSchema: { enum: ['image', 'video', 'audio', 'any'] } })
+  // What the file behind a URL field must be like; checked once it is fetched (jobs/inputs.ts).
+  ajv.addKeyword({ keyword: 'mediaLimits', metaSchema: mediaLimits })
   // {array, item, field}: where every entry of `array` has `item`, they sum to the number in `field` (catalogue/load.ts).
   ajv.addKeyword({ keyword: 'sumEqualsField', schemaType: 'object' })
   ajv.addKeyword({ keyword: 'example' })

@@ -163,6 +163,26 @@ test('a small good catalogue loads, with its slug from the path', () => {
   assert.deepEqual([...models.keys()], ['acme/painter/text-to-video'])
 })
 
+test('files are known at every depth, and a kind of file that nobody fetches is refused', () => {
+  const load = (kind: string) =>
+    loadChanged((files) => {
+      const url = (media: string) => ({ type: 'string', format: 'uri', media })
+      const images = { type: 'array', items: url('image') }
+      const element = { type: 'object', properties: { images, voice: url('audio') } }
+      Object.assign(files[modelPath].input.properties, {
+        clips: { type: 'array', items: url(kind), description: 'Clips of this test alone.' },
+        elements: { type: 'array', items: element, description: 'Elements of this test alone.' },
+      })
+    })
+  const [version] = load('any').models.get('acme/painter/text-to-video')!.versions
+  assert.deepEqual(version!.mediaFields, [
+    { field: 'clips', media: 'any' },
+    { field: 'elements.images', media: 'image' },
+    { field: 'elements.voice', media: 'audio' },
+  ])
+  assert.throws(() => load('sculpture'), CatalogueError)
+})
+
 const spoilt: [string, RegExp, (files: ReturnType<typeof goodFiles>) => void][] = [
   [
     'text that is no JSON',

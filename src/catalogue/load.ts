@@ -35,9 +35,15 @@ export interface ModelVersion {
   status: VersionStatus
   pricing: Pricing
   inputSchema: JsonSchema
-  /** Fields that hold the URL of a file, or an array of them, and the kind of file. */
-  mediaFields: { field: string; media: string }[]
+  /** Fields that hold the URL of a file: dotted paths, which lead through arrays without naming them. */
+  mediaFields: MediaField[]
   example: Record<string, unknown>
+}
+
+export interface MediaField {
+  field: string
+  /** `any` takes a picture or a video. */
+  media: 'image' | 'video' | 'audio' | 'any'
 }
 
 export interface Catalogue {
@@ -102,15 +108,17 @@ function toVersion(file: Required<ModelFile['versions'][number]>): ModelVersion 
   return {
     ...rest,
     inputSchema: { $schema: 'https://json-schema.org/draft/2020-12/schema', ...input },
-    mediaFields: mediaFields(input.properties as Record<string, JsonSchema>),
+    mediaFields: mediaFields(input),
   }
 }
 
-function mediaFields(properties: Record<string, JsonSchema>): ModelVersion['mediaFields'] {
-  return Object.entries(properties).flatMap(([field, schema]) => {
-    const media = schema.media ?? (schema.items as JsonSchema | undefined)?.media
-    return typeof media === 'string' ? [{ field, media }] : []
-  })
+function mediaFields(schema: JsonSchema, path: string[] = []): MediaField[] {
+  // compiling holds the keyword to these four
+  if (schema.media !== undefined)
+    return [{ field: path.join('.'), media: schema.media as MediaField['media'] }]
+  if (schema.items !== undefined) return mediaFields(schema.items as JsonSchema, path)
+  const properties = (schema.properties ?? {}) as Record<string, JsonSchema>
+  return Object.entries(properties).flatMap(([name, property]) => mediaFields(property, [...path, name]))
 }
 
 // What the form alone can't say: the schema compiles, every priced option exists and has a price, the example fits.

@@ -1,15 +1,23 @@
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { ModelVersion } from '../catalogue/load.ts'
+import type { MediaField, ModelVersion } from '../catalogue/load.ts'
 import type { JobFailureCode } from '../errors.ts'
 import { downloadMedia } from '../media/download.ts'
+import { type InputKind, maxInputBytes } from '../media/image.ts'
 import type { InputMedia, Json } from '../providers/provider.ts'
 import type { JobContext } from './context.ts'
 
-/** Input pictures may be as large as an upload of one (contract: "Uploads"). */
-const maxImageBytes = 10_485_760
-const downloadTimeLimitMs = 60_000
+const kindsOf: Record<MediaField['media'], InputKind[]> = {
+  image: ['image'],
+  video: ['video'],
+  audio: ['audio'],
+  any: ['image', 'video'],
+}
+/** A minute for a picture, and as much for every further 10 MB that a file of its kind may have. */
+const downloadMsPerByte = 60_000 / maxInputBytes.image
+
+type Fetching = Pick<JobContext, 'outbound' | 'media' | 'storage' | 'ownFile'>
 
 interface Failure {
   code: JobFailureCode
@@ -17,23 +25,21 @@ interface Failure {
 }
 
 /**
- * Fetches and checks every input picture of a job into `folder`. A picture that can't be had or used is an
- * outcome, with a message that names the field.
+ * Fetches and checks every input file of a job into `folder`. A file that can't be had or used is an outcome,
+ * with a message that names the field.
  */
 export async function fetchInputs(
-  context: JobContext,
-  version: ModelVersion,
+  context: Fetching,
+  version: Pick<ModelVersion, 'mediaFields'>,
   input: Record<string, Json>,
   options: { folder: string; jobCreatedAt: Date },
 ): Promise<{ media: Record<string, InputMedia[]> } | { failure: Failure }> {
   const media: Record<string, InputMedia[]> = {}
-  for (const { field } of version.mediaFields.filter((entry) => entry.media === 'image')) {
-    const urls = [input[field] ?? []].flat().filter((url): url is string => typeof url === 'string')
+  for (const { field, media: kind } of version.mediaFields) {
     const files: InputMedia[] = []
-    for (const [index, url] of urls.entries()) {
+    for (const [index, { name, url }] of urlsAt(input, field.split('.')).entries()) {
       const path = join(options.folder, `${field}-${index}`)
-      const name = Array.isArray(input[field]) ? `${field}[${index}]` : field
-      const file = await fetchImage(context, url, path, options.jobCreatedAt)
+      const file = await fetchFile(context, { url, path, kinds: kindsOf[kind] }, options.jobCreatedAt)
       if ('code' in file) return { failure: { code: file.code, message: `${name}: ${file.message}` } }
       files.push(file)
     }
@@ -42,28 +48,47 @@ export async function fetchInputs(
   return { media }
 }
 
-async function fetchImage(
-  context: JobContext,
-  url: string,
-  path: string,
-  jobCreatedAt: Date,
-): Promise<InputMedia | Failure> {
-  const own = context.ownFile(url, jobCreatedAt)
-  const trouble = own === undefined ? await download(context, url, path) : await copyOwn(context, own, path)
-  if (trouble !== undefined) return trouble
-  const checked = await context.media.checkImage(path)
-  if (!checked.ok) return { code: 'INPUT_MEDIA_INVALID', message: checked.message }
-  return { path, contentType: checked.contentType, width: checked.width, height: checked.height }
+/** Every URL at a dotted path, through whatever arrays are on it, with the name the customer knows it by. */
+function urlsAt(value: Json | undefined, path: string[], name = ''): { name: string; url: string }[] {
+  if (Array.isArray(value)) return value.flatMap((item, index) => urlsAt(item, path, `${name}[${index}]`))
+  const [field, ...rest] = path
+  if (field === undefined) return typeof value === 'string' ? [{ name, url: value }] : []
+  if (typeof value !== 'object' || value === null) return []
+  return urlsAt(value[field], rest, name === '' ? field : `${name}.${field}`)
 }
 
-async function download(context: JobContext, url: string, path: string): Promise<Failure | undefined> {
-  const outcome = await downloadMedia({
-    url,
-    path,
-    outbound: context.outbound,
-    maxBytes: maxImageBytes,
-    timeLimitMs: downloadTimeLimitMs,
-  })
+interface Wanted {
+  url: string
+  path: string
+  kinds: InputKind[]
+}
+
+async function fetchFile(
+  context: Fetching,
+  wanted: Wanted,
+  jobCreatedAt: Date,
+): Promise<InputMedia | Failure> {
+  const { path, kinds } = wanted
+  const own = context.ownFile(wanted.url, jobCreatedAt)
+  const maxBytes = Math.max(...kinds.map((kind) => maxInputBytes[kind]))
+  const trouble =
+    own === undefined
+      ? await download(context, wanted, maxBytes)
+      : await copyOwn(context, own, { path, maxBytes })
+  if (trouble !== undefined) return trouble
+  const { ok, ...checked } = await context.media.checkInput(path, kinds)
+  if ('message' in checked) return { code: 'INPUT_MEDIA_INVALID', message: checked.message }
+  return { path, ...checked }
+}
+
+async function download(
+  context: Fetching,
+  { url, path }: Wanted,
+  maxBytes: number,
+): Promise<Failure | undefined> {
+  const { outbound } = context
+  const timeLimitMs = maxBytes * downloadMsPerByte
+  const outcome = await downloadMedia({ url, path, outbound, maxBytes, timeLimitMs })
   if (outcome.ok) return undefined
   const code = outcome.reason === 'too_large' ? 'INPUT_MEDIA_INVALID' : 'INPUT_MEDIA_UNREACHABLE'
   return { code, message: outcome.message }
@@ -71,9 +96,9 @@ async function download(context: JobContext, url: string, path: string): Promise
 
 // An upload of our own is read from the storage: the network would lead back here, or nowhere.
 async function copyOwn(
-  { storage }: JobContext,
+  { storage }: Fetching,
   own: { key: string } | 'refused',
-  path: string,
+  { path, maxBytes }: { path: string; maxBytes: number },
 ): Promise<Failure | undefined> {
   const found = own === 'refused' ? undefined : await storage.open(own.key)
   if (found === undefined) {
@@ -82,9 +107,9 @@ async function copyOwn(
       message: 'The file is not there: its link is wrong or has expired.',
     }
   }
-  if (found.totalBytes > maxImageBytes) {
+  if (found.totalBytes > maxBytes) {
     found.stream.destroy()
-    return { code: 'INPUT_MEDIA_INVALID', message: `The file is larger than ${maxImageBytes} bytes.` }
+    return { code: 'INPUT_MEDIA_INVALID', message: `The file is larger than ${maxBytes} bytes.` }
   }
   await pipeline(found.stream, createWriteStream(path))
   return undefined

@@ -32,12 +32,12 @@ const pictures: Record<string, Buffer> = {
 async function check(bytes: Buffer) {
   const path = join(directory, 'picture')
   await writeFile(path, bytes)
-  return media.checkImage(path)
+  return media.checkInput(path, ['image'])
 }
 
 for (const [contentType, bytes] of Object.entries(pictures)) {
   test(`a whole ${contentType} is accepted with its size, also with something behind its end`, async () => {
-    const expected = { ok: true, contentType, width: 120, height: 80 }
+    const expected = { ok: true, kind: 'image', contentType, width: 120, height: 80 }
     assert.deepEqual(await check(bytes), expected)
     assert.deepEqual(await check(Buffer.concat([bytes, Buffer.from('more')])), expected)
     assert.equal(await sniff(bytes.subarray(0, 4100)), contentType)
@@ -96,7 +96,13 @@ test('a picture that lies on its side by EXIF has the size it is shown with', as
   const exif = Buffer.from('ffe100224578696600004d4d002a00000008000101120003000000010006000000000000', 'hex')
   const jpeg = pictures['image/jpeg']!
   const rotated = Buffer.concat([jpeg.subarray(0, 2), exif, jpeg.subarray(2)])
-  assert.deepEqual(await check(rotated), { ok: true, contentType: 'image/jpeg', width: 80, height: 120 })
+  assert.deepEqual(await check(rotated), {
+    ok: true,
+    kind: 'image',
+    contentType: 'image/jpeg',
+    width: 80,
+    height: 120,
+  })
 })
 
 test('the event loop stays free while a large picture is decoded', async () => {

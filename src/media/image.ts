@@ -16,6 +16,15 @@ const mediaTypes = [
 
 export type MediaType = (typeof mediaTypes)[number]
 
+export type InputKind = 'image' | 'video' | 'audio'
+
+/** What a customer's file of each kind may weigh: as much as an upload of it. */
+export const maxInputBytes: Record<InputKind, number> = {
+  image: 10_485_760,
+  video: 104_857_600,
+  audio: 52_428_800,
+}
+
 /** Names that the same magic bytes are also known by. */
 const aliases: Record<string, MediaType> = { 'image/apng': 'image/png', 'video/x-m4v': 'video/mp4' }
 

@@ -91,6 +91,25 @@ async function pixel(jpeg: Uint8Array, x: number, y: number) {
   return { red: red!, green: green!, blue: blue!, width: image.width, height: image.height }
 }
 
+/** A WAVE file of 48 kHz and 16 bits on one channel. */
+function wave(samples: number): Buffer {
+  const header = Buffer.alloc(44)
+  header.write('RIFF', 0)
+  header.writeUInt32LE(36 + 2 * samples, 4)
+  header.write('WAVEfmt ', 8)
+  header.writeUInt32LE(16, 16)
+  header.writeUInt16LE(1, 20)
+  header.writeUInt16LE(1, 22)
+  header.writeUInt32LE(48_000, 24)
+  header.writeUInt32LE(96_000, 28)
+  header.writeUInt16LE(2, 32)
+  header.writeUInt16LE(16, 34)
+  header.write('data', 36)
+  header.writeUInt32LE(2 * samples, 40)
+  const tone = Int16Array.from({ length: samples }, (_, index) => 8_000 * Math.sin(index / 20))
+  return Buffer.concat([header, Buffer.from(tone.buffer)])
+}
+
 test('a video tells size, duration and tracks, and shows its first good frame', async () => {
   const path = await makeVideo(
     'fade.mp4',
@@ -144,6 +163,36 @@ test('every frame and sample of a good file decodes, and of a cut-off one nothin
   assert.deepEqual(found, { ok: false, message: 'The file is cut off.' })
 })
 
+test('a customer’s film and sound tell what they are, and only where such a file is wanted', async () => {
+  const film = await makeVideo('asked.mp4', 36, paintScene, { sound: true })
+  const facts = {
+    kind: 'video',
+    contentType: 'video/mp4',
+    width,
+    height,
+    durationSeconds: 1.5,
+    hasSound: true,
+  }
+  assert.deepEqual(await media.checkInput(film, ['image', 'video']), { ok: true, ...facts })
+  const sound = join(directory, 'sound.wav')
+  await writeFile(sound, wave(4_800))
+  const heard = { ok: true, kind: 'audio', contentType: 'audio/wav', durationSeconds: 0.1 }
+  assert.deepEqual(await media.checkInput(sound, ['audio']), heard)
+  assert.deepEqual(await media.checkInput(film, ['image']), {
+    ok: false,
+    message: 'The file is not a JPEG, PNG, WebP or GIF picture.',
+  })
+  const neither = 'The file is not a JPEG, PNG, WebP or GIF picture, nor an MP4 or WebM video.'
+  assert.deepEqual(await media.checkInput(sound, ['image', 'video']), { ok: false, message: neither })
+})
+
+test('a customer’s film that is cut off is invalid', async () => {
+  const bytes = await readFile(await makeVideo('whole.mp4', 36, paintScene))
+  const path = join(directory, 'cut-input.mp4')
+  await writeFile(path, bytes.subarray(0, Math.floor(bytes.length * 0.7)))
+  assert.deepEqual(await media.checkInput(path, ['video']), { ok: false, message: 'The file is cut off.' })
+})
+
 test('what is no media file is told so', async () => {
   const path = join(directory, 'page.mp4')
   for (const content of ['', '<html>Not found</html>', '\0\0\0\x18ftypisom\0\0\x02\0isommp41']) {
@@ -171,7 +220,7 @@ test('a playlist is no media file, whatever files it names', async () => {
 test('a file that is not there is an error with its code, not a verdict', async () => {
   const path = join(directory, 'absent.mp4')
   await assert.rejects(media.inspect(path), { code: 'ENOENT' })
-  await assert.rejects(media.checkImage(path), { code: 'ENOENT' })
+  await assert.rejects(media.checkInput(path, ['image']), { code: 'ENOENT' })
 })
 
 test('a picture has previews too, and a small one is not blown up', async () => {
@@ -196,7 +245,7 @@ test('a task that exceeds its time is ended, and the next one works', async () =
   const hasty = createMedia({ taskTimeLimitMs: 1 })
   const message = 'The file could not be decoded in time.'
   assert.deepEqual(await hasty.inspect(path), { ok: false, message })
-  assert.deepEqual(await hasty.checkImage(path), { ok: false, message })
+  assert.deepEqual(await hasty.checkInput(path, ['image']), { ok: false, message })
   await hasty.close()
   assert.equal((await media.inspect(path)).ok, true)
 })

@@ -3,7 +3,7 @@ import type { Canvas } from '@napi-rs/canvas'
 import { EncodedPacketSink, type Input, type InputTrack, type InputVideoTrack } from 'mediabunny'
 import { decodeImage, drawPreviews, measureLight } from './draw.ts'
 import { openMedia, picturesAt } from './frames.ts'
-import { readImage, sniff } from './image.ts'
+import { type MediaType, readImage, sniff } from './image.ts'
 
 export interface MediaTrack {
   type: 'video' | 'audio' | 'subtitle'
@@ -49,7 +49,7 @@ const leastDeviation = 12
 
 /** Looks into a file and makes its previews. Decodes on the calling thread: meant for a worker (`createMedia`). */
 export async function inspectHere(path: string, maxPixels: number): Promise<Inspection> {
-  const contentType = await sniff(await firstBytes(path))
+  const contentType = await sniffFile(path)
   if (contentType === undefined) return { ok: false, message: 'The file is no media file.' }
   if (contentType.startsWith('image/')) return inspectImage(path, maxPixels)
   using input = openMedia(path)
@@ -60,10 +60,11 @@ export async function inspectHere(path: string, maxPixels: number): Promise<Insp
   }
 }
 
-async function firstBytes(path: string): Promise<Buffer> {
+/** The type that a file's content shows. */
+export async function sniffFile(path: string): Promise<MediaType | undefined> {
   await using file = await open(path)
   const { buffer, bytesRead } = await file.read(Buffer.alloc(4100), 0, 4100, 0)
-  return buffer.subarray(0, bytesRead)
+  return sniff(buffer.subarray(0, bytesRead))
 }
 
 async function inspectImage(path: string, maxPixels: number): Promise<Inspection> {
@@ -118,7 +119,7 @@ async function inspectTracks(input: Input, maxPixels: number): Promise<Inspectio
 }
 
 /** Reads the last packet, which a file that broke off lacks although its index promises it. */
-async function endsInFile(track: InputTrack): Promise<boolean> {
+export async function endsInFile(track: InputTrack): Promise<boolean> {
   const packet = await new EncodedPacketSink(track).getPacket(Number.POSITIVE_INFINITY).catch(() => null)
   return packet !== null && packet.data.length === packet.byteLength
 }
@@ -140,7 +141,7 @@ async function findPoster(track: InputVideoTrack): Promise<Canvas | undefined> {
 }
 
 /** To the millisecond, as the sum of frame times rarely is. */
-async function durationOf(track: InputTrack): Promise<number> {
+export async function durationOf(track: InputTrack): Promise<number> {
   return Math.round((await track.computeDuration()) * 1000) / 1000
 }
 

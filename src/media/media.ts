@@ -1,14 +1,14 @@
 import { access } from 'node:fs/promises'
 import { Piscina } from 'piscina'
-import type { ImageCheck } from './image.ts'
+import type { InputCheck } from './check.ts'
+import type { InputKind } from './image.ts'
 import type { Inspection } from './inspect.ts'
 
-export type { ImageCheck } from './image.ts'
 export type { Inspection } from './inspect.ts'
 
 export interface Media {
-  /** Whether a customer's file is a picture that can be shown whole. */
-  checkImage(path: string): Promise<ImageCheck>
+  /** Whether a customer's file is of one of these kinds and can be used whole. */
+  checkInput(path: string, kinds: InputKind[]): Promise<InputCheck>
   /** What a finished output is, with its poster and thumbnail. */
   inspect(path: string): Promise<Inspection>
   close(): Promise<void>
@@ -36,7 +36,7 @@ export function createMedia(
   // The pool replaces a thread that dies between tasks; without a listener the process would die with it.
   pool.on('error', () => {})
   const queue = limitedTo(threads)
-  const run = <T extends ImageCheck | Inspection>(name: string, path: string) =>
+  const run = <T extends InputCheck | Inspection>(name: string, path: string, more = {}) =>
     queue(async (): Promise<T | { ok: false; message: string }> => {
       // An error loses its code on the way out of a thread, so that a file which is not there is met here.
       await access(path)
@@ -46,7 +46,10 @@ export function createMedia(
       pool.on('error', fail)
       const limit = AbortSignal.timeout(taskTimeLimitMs)
       try {
-        return await pool.run({ path, maxPixels }, { name, signal: AbortSignal.any([limit, failure.signal]) })
+        return await pool.run(
+          { path, maxPixels, ...more },
+          { name, signal: AbortSignal.any([limit, failure.signal]) },
+        )
       } catch (error) {
         if (failure.signal.aborted) throw failure.signal.reason
         if (!limit.aborted) throw error
@@ -56,7 +59,7 @@ export function createMedia(
       }
     })
   return {
-    checkImage: (path) => run<ImageCheck>('checkImage', path),
+    checkInput: (path, kinds) => run<InputCheck>('checkInput', path, { kinds }),
     inspect: (path) => run<Inspection>('inspect', path),
     close: () => pool.destroy(),
   }

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { decodeImage } from './draw.ts'
-import { type ImageCheck, readImage } from './image.ts'
+import { checkInputHere } from './check.ts'
+import type { InputKind } from './image.ts'
 import { inspectHere } from './inspect.ts'
 
 interface Task {
@@ -8,12 +7,9 @@ interface Task {
   maxPixels: number
 }
 
-/** Whether a customer's picture can be shown whole. */
-export async function checkImage({ path, maxPixels }: Task): Promise<ImageCheck> {
-  const bytes = await readFile(path)
-  const found = await readImage(bytes, maxPixels)
-  if (!found.ok || (await decodeImage(bytes, found.contentType)) !== undefined) return found
-  return { ok: false, message: 'The picture cannot be decoded.' }
+/** Whether a customer's file can be used whole. */
+export function checkInput({ path, maxPixels, kinds }: Task & { kinds: InputKind[] }) {
+  return checkInputHere(path, kinds, maxPixels)
 }
 
 export function inspect({ path, maxPixels }: Task) {

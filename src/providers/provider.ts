@@ -3,12 +3,11 @@ import type { JobFailureCode } from '../errors.ts'
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 /** An input file that the gateway has fetched and checked. The file is removed once `submit` has returned. */
-export interface InputMedia {
-  path: string
-  contentType: string
-  width: number
-  height: number
-}
+export type InputMedia = { path: string; contentType: string } & (
+  | { kind: 'image'; width: number; height: number }
+  | { kind: 'video'; width: number; height: number; durationSeconds: number; hasSound: boolean }
+  | { kind: 'audio'; durationSeconds: number }
+)
 
 /** What a provider is told of one job. `input` fits the model's schema, with defaults filled in. */
 export interface ProviderRequest {
@@ -16,7 +15,7 @@ export interface ProviderRequest {
   jobId: string
   model: { slug: string; capability: string }
   input: Record<string, Json>
-  /** Fetched files by input field; for an array field the items in order. */
+  /** Fetched files by input field, nested ones by dotted path (`elements.characterImages`), in the input's order. */
   media: Record<string, InputMedia[]>
 }
 

@@ -72,7 +72,13 @@ test('sound is on for true as text or boolean', () => {
 })
 
 test('the first picture is found in whichever field the model takes it', () => {
-  const file = (path: string) => ({ path, contentType: 'image/png', width: 1, height: 1 })
+  const file = (path: string) => ({
+    path,
+    contentType: 'image/png',
+    kind: 'image' as const,
+    width: 1,
+    height: 1,
+  })
   const media = { end_frame_url: [file('b')], start_frame_url: [file('a')] }
   const reading = readRenderRequest({ input: {}, media })
   assert.ok('request' in reading)

@@ -112,7 +112,7 @@ function shortSideOf(resolution: string): number {
 function findPicture(media: ProviderRequest['media']): InputMedia | null {
   const fields = [...pictureFields, ...Object.keys(media)]
   const candidates = fields.flatMap((field) => media[field] ?? [])
-  return candidates.find((file) => file.contentType.startsWith('image/')) ?? null
+  return candidates.find((file) => file.kind === 'image') ?? null
 }
 
 /**

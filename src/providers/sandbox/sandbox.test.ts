@@ -49,7 +49,9 @@ test('the input picture may go once submit has returned', async () => {
   await withSandbox(async (sandbox, _clock, directory) => {
     const path = join(directory, 'upload')
     await writeFile(path, createCanvas(30, 20).toBuffer('image/png'))
-    const media = { image_url: [{ path, contentType: 'image/png', width: 30, height: 20 }] }
+    const media = {
+      image_url: [{ path, contentType: 'image/png', kind: 'image' as const, width: 30, height: 20 }],
+    }
     const operation = await accepted(sandbox, requestOf({}, { media }))
     await rm(path)
     assert.equal((await ended(sandbox, operation)).status, 'succeeded')
@@ -72,7 +74,9 @@ test('a picture that cannot be decoded fails the job as invalid input', async ()
     const whole = createCanvas(300, 200).toBuffer('image/png')
     for (const [index, bytes] of [Buffer.from('not a picture'), whole.subarray(0, 60)].entries()) {
       await writeFile(path, bytes)
-      const media = { image_url: [{ path, contentType: 'image/png', width: 1, height: 1 }] }
+      const media = {
+        image_url: [{ path, contentType: 'image/png', kind: 'image' as const, width: 1, height: 1 }],
+      }
       const outcome = await ended(
         sandbox,
         await accepted(sandbox, requestOf({}, { jobId: `job_${index}`, media })),
@@ -86,7 +90,9 @@ test('a render that throws fails the job', async () => {
   await withSandbox(async (sandbox, _clock, directory) => {
     const path = join(directory, 'upload')
     await writeFile(path, createCanvas(30, 20).toBuffer('image/png'))
-    const media = { image_url: [{ path, contentType: 'image/png', width: 30, height: 20 }] }
+    const media = {
+      image_url: [{ path, contentType: 'image/png', kind: 'image' as const, width: 30, height: 20 }],
+    }
     // A folder stands where the film belongs, so that it can't be put in its place.
     await mkdir(join(directory, 'job_1', 'output.mp4', 'x'), { recursive: true })
     await accepted(sandbox, requestOf({}, { media }))

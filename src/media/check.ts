@@ -1,0 +1,86 @@
+import { readFile, stat } from 'node:fs/promises'
+import { AudioSampleSink, type Input } from 'mediabunny'
+import { decodeImage } from './draw.ts'
+import { openMedia, picturesAt } from './frames.ts'
+import { type InputKind, type MediaType, maxInputBytes, readImage } from './image.ts'
+import { durationOf, endsInFile, sniffFile } from './inspect.ts'
+
+/** What a customer's file is, where it is of a wanted kind. `message` may be shown to the customer. */
+export type InputCheck =
+  | { ok: true; kind: 'image'; contentType: MediaType; width: number; height: number }
+  | {
+      ok: true
+      kind: 'video'
+      contentType: MediaType
+      width: number
+      height: number
+      durationSeconds: number
+      hasSound: boolean
+    }
+  | { ok: true; kind: 'audio'; contentType: MediaType; durationSeconds: number }
+  | { ok: false; message: string }
+
+const formats: Record<InputKind, string> = {
+  image: 'a JPEG, PNG, WebP or GIF picture',
+  video: 'an MP4 or WebM video',
+  audio: 'an MP3 or WAV sound file',
+}
+
+/** Whether a customer's file is of one of these kinds and can be used whole. Decodes on the calling thread. */
+export async function checkInputHere(
+  path: string,
+  kinds: InputKind[],
+  maxPixels: number,
+): Promise<InputCheck> {
+  const contentType = await sniffFile(path)
+  const kind = kinds.find((wanted) => contentType?.startsWith(`${wanted}/`))
+  if (contentType === undefined || kind === undefined) {
+    return { ok: false, message: `The file is not ${kinds.map((wanted) => formats[wanted]).join(', nor ')}.` }
+  }
+  if ((await stat(path)).size > maxInputBytes[kind]) {
+    return { ok: false, message: `The file is larger than ${maxInputBytes[kind]} bytes.` }
+  }
+  if (kind === 'image') return checkImage(path, maxPixels)
+  try {
+    using input = openMedia(path)
+    for (const track of await input.getTracks()) {
+      if (!(await endsInFile(track))) return { ok: false, message: 'The file is cut off.' }
+    }
+    return kind === 'video'
+      ? await checkVideo(input, contentType, maxPixels)
+      : await checkAudio(input, contentType)
+  } catch {
+    return { ok: false, message: `The ${kind} cannot be decoded.` }
+  }
+}
+
+async function checkImage(path: string, maxPixels: number): Promise<InputCheck> {
+  const bytes = await readFile(path)
+  const found = await readImage(bytes, maxPixels)
+  if (!found.ok) return found
+  if ((await decodeImage(bytes, found.contentType)) !== undefined) return { kind: 'image', ...found }
+  return { ok: false, message: 'The picture cannot be decoded.' }
+}
+
+async function checkVideo(input: Input, contentType: MediaType, maxPixels: number): Promise<InputCheck> {
+  const track = await input.getPrimaryVideoTrack()
+  if (track === null) return { ok: false, message: 'The file has no picture.' }
+  const [width, height] = [await track.getDisplayWidth(), await track.getDisplayHeight()]
+  if (width * height > maxPixels) {
+    return { ok: false, message: `The video has ${width} × ${height} pixels; send a smaller one.` }
+  }
+  for await (const _first of picturesAt(track, [await track.getFirstTimestamp()])) {
+    const durationSeconds = await durationOf(track)
+    const hasSound = (await input.getPrimaryAudioTrack()) !== null
+    return { ok: true, kind: 'video', contentType, width, height, durationSeconds, hasSound }
+  }
+  return { ok: false, message: 'The video cannot be decoded.' }
+}
+
+async function checkAudio(input: Input, contentType: MediaType): Promise<InputCheck> {
+  const track = await input.getPrimaryAudioTrack()
+  if (track === null) return { ok: false, message: 'The file has no sound.' }
+  using first = await new AudioSampleSink(track).getSample(await track.getFirstTimestamp())
+  if (first === null) return { ok: false, message: 'The sound cannot be decoded.' }
+  return { ok: true, kind: 'audio', contentType, durationSeconds: await durationOf(track) }
+}
