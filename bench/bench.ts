@@ -1,9 +1,11 @@
+import { benchReads } from './reads.ts'
 import { benchBesideRendering } from './rendering.ts'
 import { benchSandbox } from './sandbox.ts'
 import { benchSubmit } from './submit.ts'
 import { printTable } from './table.ts'
 
 await benchSubmit()
+await benchReads()
 await benchBesideRendering()
 
 const films = await benchSandbox()

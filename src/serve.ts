@@ -9,6 +9,7 @@ import { systemClock } from './clock.ts'
 import { type Config, loadSigningSecret, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
+import { createGetJob } from './jobs/read.ts'
 import { createSubmit } from './jobs/submit.ts'
 import { startWorker } from './jobs/worker.ts'
 import { findReplay } from './jobs/write-batch.ts'
@@ -100,6 +101,7 @@ async function start(
         outbound,
         storage,
         policies,
+        getJob: createGetJob(pool),
         rateLimits: createRateLimits(pool),
         authenticate: createAuthenticate(pool, policies, clock.now),
         submit: createSubmit(submitPool, log),

@@ -5,19 +5,23 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { pino } from 'pino'
+import { createAuthenticate } from '../src/accounts/authenticate.ts'
 import { loadCatalogue } from '../src/catalogue/load.ts'
+import { systemClock } from '../src/clock.ts'
 import { createPool } from '../src/db.ts'
 import { ApiError } from '../src/errors.ts'
 import { acceptJob } from '../src/jobs/accept.ts'
 import { claimJob, dispatchJob } from '../src/jobs/dispatch.ts'
 import { estimateJob } from '../src/jobs/estimate.ts'
 import { pollJob } from '../src/jobs/poll.ts'
-import { getJob } from '../src/jobs/read.ts'
+import { createGetJob } from '../src/jobs/read.ts'
 import { createSubmit } from '../src/jobs/submit.ts'
 import { reviveJobs } from '../src/jobs/sweep.ts'
 import type { Submission } from '../src/jobs/write-batch.ts'
 import { findReplay } from '../src/jobs/write-batch.ts'
 import { createOutbound } from '../src/outbound.ts'
+import { createPolicySource } from '../src/policy/policy.ts'
+import { createRateLimits } from '../src/policy/rate-limits.ts'
 import type { Provider } from '../src/providers/provider.ts'
 import { freeTasksOfDead, startHeartbeat } from '../src/queue/heartbeat.ts'
 import { startRunner } from '../src/queue/runner.ts'
@@ -37,6 +41,7 @@ import { seedBody, textToVideo } from './seeds.ts'
 const database = await cloneDatabase()
 const { pool, submitPool } = database
 const gateway = await startGateway({ databaseUrl: database.url, role: 'api' })
+const getJob = createGetJob(pool)
 const log = pino({ level: 'silent' })
 const cost = 420_000n
 
@@ -54,6 +59,7 @@ function submission(customer: Customer, idempotency?: Submission['idempotency'])
     metadata: undefined,
     webhookUrl: undefined,
     costMicroCents: cost,
+    priceBasis: 'list',
     createdAt: now,
     estimatedCompletionAt: now,
     idempotency,
@@ -195,7 +201,9 @@ test('an account whose row is held for long does not hold up the submits of othe
 
 test('a request that comes again with its key is replayed even when its quote is over', async () => {
   const customer = await makeCustomer(pool)
-  const caller = { ...customer, mode: 'test' as const }
+  const policies = createPolicySource(pool, systemClock)
+  const authenticate = createAuthenticate(pool, policies, systemClock.now)
+  const caller = await authenticate(customer.key, 'submit_job', '127.0.0.1')
   let now = new Date()
   const provider = { name: 'sandbox' } as Provider
   const outbound = createOutbound({ allowPrivate: true })
@@ -208,6 +216,7 @@ test('a request that comes again with its key is replayed even when its quote is
     findReplay: (...asked: Parameters<typeof findReplay> extends [unknown, ...infer Rest] ? Rest : never) =>
       findReplay(pool, ...asked),
     quoteSecret: 'secret',
+    rateLimits: createRateLimits(pool),
     chooseProvider: () => provider,
   }
   const seed = seedBody(textToVideo)
@@ -356,7 +365,7 @@ test('a job that lost its task is found, and ended with its refund when its time
   assert.deepEqual(await tasksOf(pending.jobId), ['dispatch'])
   assert.deepEqual(await tasksOf(processing.jobId), ['poll'])
   await pollJob(context, processing.jobId, 0)
-  const ended = await getJob(pool, customer.accountId, processing.jobId)
+  const ended = await getJob(customer.accountId, processing.jobId)
   assert.equal(ended.error?.code, 'PROVIDER_TIMEOUT')
   assert.deepEqual(await transfersOf(pool, processing.jobId), { charges: 1, refunds: 1 })
 })
@@ -367,15 +376,15 @@ test('a job whose dispatch keeps killing its process is given up, and one withou
   const [deadly, unserved] = [submission(customer), submission(customer)]
   await Promise.all([submit(deadly), submit(unserved)])
   await dispatchJob(context, deadly.jobId, 9)
-  assert.equal((await getJob(pool, customer.accountId, deadly.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
+  assert.equal((await getJob(customer.accountId, deadly.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
   assert.deepEqual(await transfersOf(pool, deadly.jobId), { charges: 1, refunds: 1 })
   await dispatchJob(context, unserved.jobId, 1)
-  assert.equal((await getJob(pool, customer.accountId, unserved.jobId)).status, 'pending')
+  assert.equal((await getJob(customer.accountId, unserved.jobId)).status, 'pending')
   await pool.query("update jobs set created_at = now() - interval '61 minutes' where id = $1", [
     unserved.jobId,
   ])
   await dispatchJob(context, unserved.jobId, 1)
-  assert.equal((await getJob(pool, customer.accountId, unserved.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
+  assert.equal((await getJob(customer.accountId, unserved.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
 })
 
 test('cancel takes an empty body of any type', async () => {

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { getJob, progressOf } from '../jobs/read.ts'
+import { progressOf } from '../jobs/read.ts'
 import { toPublicOutput } from '../jobs/settle.ts'
 import { route } from './route.ts'
 import { jobIdParams, jobStatus, metadata, microCents, moment, orNull, progress } from './schemas.ts'
@@ -55,7 +55,7 @@ export const getJobRoute = route({
   },
   errors: ['JOB_NOT_FOUND', 'UNAUTHORIZED_ACCESS'],
   async handler({ params, caller }, services) {
-    const job = await getJob(services.pool, caller.accountId, params.jobId)
+    const job = await services.getJob(caller.accountId, params.jobId)
     const outputs = job.outputs.map((output) => ({
       ...toPublicOutput(output, services.fileUrl),
       type: output.type,

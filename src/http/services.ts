@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { Authenticate } from '../accounts/authenticate.ts'
 import type { AcceptContext } from '../jobs/accept.ts'
+import type { GetJob } from '../jobs/read.ts'
 import type { FileUrl } from '../jobs/settle.ts'
 import type { PolicySource } from '../policy/policy.ts'
 import type { Storage } from '../storage/local.ts'
@@ -9,6 +10,7 @@ import type { Storage } from '../storage/local.ts'
 export interface Services extends AcceptContext {
   pool: pg.Pool
   authenticate: Authenticate
+  getJob: GetJob
   policies: PolicySource
   storage: Storage
   fileUrl: FileUrl

@@ -3,12 +3,13 @@ import { test } from 'node:test'
 import { pino } from 'pino'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { newId } from '../ids.ts'
-import { getJob, type ListOptions, listJobs } from './read.ts'
+import { createGetJob, type ListOptions, listJobs } from './read.ts'
 import { createSubmit } from './submit.ts'
 import type { Submission } from './write-batch.ts'
 
 const { pool, submitPool } = await cloneDatabase()
 const submit = createSubmit(submitPool, pino({ level: 'silent' }))
+const getJob = createGetJob(pool)
 const now = new Date('2026-11-20T12:00:00Z')
 
 function submission(accountId: bigint, changes: Partial<Submission> = {}): Submission {
@@ -183,18 +184,18 @@ test("a cursor of another account shows none of that account's jobs", async () =
 test('a job that is not there, and one of another account, are told apart', async () => {
   const [one, other] = [await makeCustomer(pool), await makeCustomer(pool)]
   const jobId = await add(one.accountId, { metadata: { a: 'b' } })
-  const job = await getJob(pool, one.accountId, jobId)
+  const job = await getJob(one.accountId, jobId)
   assert.deepEqual(
     [job.status, job.costMicroCents, job.refundedMicroCents, job.metadata, job.outputs, job.error],
     ['pending', 1, 0, { a: 'b' }, [], null],
   )
-  await assert.rejects(getJob(pool, other.accountId, jobId), { code: 'UNAUTHORIZED_ACCESS' })
-  await assert.rejects(getJob(pool, one.accountId, 'job_none'), { code: 'JOB_NOT_FOUND' })
+  await assert.rejects(getJob(other.accountId, jobId), { code: 'UNAUTHORIZED_ACCESS' })
+  await assert.rejects(getJob(one.accountId, 'job_none'), { code: 'JOB_NOT_FOUND' })
 })
 
 test('the webhook of a job is pending from the start, and null where none was asked for', async () => {
   const { accountId } = await makeCustomer(pool)
   const asked = await add(accountId, { webhookUrl: 'https://example.com/hook' })
-  assert.equal((await getJob(pool, accountId, asked)).webhookStatus, 'pending')
-  assert.equal((await getJob(pool, accountId, await add(accountId))).webhookStatus, null)
+  assert.equal((await getJob(accountId, asked)).webhookStatus, 'pending')
+  assert.equal((await getJob(accountId, await add(accountId))).webhookStatus, null)
 })

@@ -1,3 +1,4 @@
+import { coalesce } from '../coalesce.ts'
 import type { Db } from '../db.ts'
 import { ApiError } from '../errors.ts'
 
@@ -63,18 +64,35 @@ function toSummary(row: SummaryRow): JobSummary {
 const summaryColumns =
   'j.id, j.position, j.account_id, j.status, j.model_slug, j.cost_micro_cents, j.metadata, j.created_at, j.completed_at'
 
+interface DetailsRow extends SummaryRow {
+  error_code: string | null
+  error_message: string | null
+  outputs: JobOutput[]
+  refunded: bigint
+  webhook_status: JobDetails['webhookStatus']
+  webhook_url: string | null
+}
+
 /** One job of the account; throws JOB_NOT_FOUND, or UNAUTHORIZED_ACCESS if it is another account's. */
-export async function getJob(db: Db, accountId: bigint, jobId: string): Promise<JobDetails> {
-  const { rows } = await db.query<
-    SummaryRow & {
-      error_code: string | null
-      error_message: string | null
-      outputs: JobOutput[]
-      refunded: bigint
-      webhook_status: JobDetails['webhookStatus']
-      webhook_url: string | null
-    }
-  >({
+export type GetJob = (accountId: bigint, jobId: string) => Promise<JobDetails>
+
+/** Reads jobs from the database; requests that arrive together share one read. */
+export function createGetJob(db: Db): GetJob {
+  const find = coalesce(500, async (jobIds: string[]) => {
+    const found = new Map((await findJobs(db, jobIds)).map((row) => [row.id, row]))
+    return jobIds.map((jobId) => found.get(jobId))
+  })
+  return async (accountId, jobId) => {
+    const row = await find(jobId)
+    if (row === undefined) throw new ApiError('JOB_NOT_FOUND', `There is no job "${jobId.slice(0, 100)}".`)
+    checkOwner(row.account_id, accountId)
+    return toDetails(row)
+  }
+}
+
+async function findJobs(db: Db, jobIds: string[]): Promise<DetailsRow[]> {
+  const { rows } = await db.query<DetailsRow>({
+    name: 'jobs-by-id',
     text: `
       select ${summaryColumns}, j.error_code, j.error_message, j.webhook_url,
         case when j.status = 'completed' then (
@@ -87,12 +105,13 @@ export async function getJob(db: Db, accountId: bigint, jobId: string): Promise<
           from ledger_transfers t where t.job_id = j.id and t.kind = 'refund'
         ) else 0 end as refunded,
         (select w.status from webhooks w where w.job_id = j.id) as webhook_status
-      from jobs j where j.id = $1`,
-    values: [jobId],
+      from jobs j where j.id = any($1)`,
+    values: [jobIds],
   })
-  const row = rows[0]
-  if (row === undefined) throw new ApiError('JOB_NOT_FOUND', `There is no job "${jobId.slice(0, 100)}".`)
-  checkOwner(row.account_id, accountId)
+  return rows
+}
+
+function toDetails(row: DetailsRow): JobDetails {
   return {
     ...toSummary(row),
     outputs: row.outputs,
