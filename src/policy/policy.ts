@@ -61,7 +61,8 @@ export function createPolicySource(pool: pg.Pool, clock: Clock): PolicySource {
   return {
     since,
     async recent() {
-      if (policy !== undefined && clock.now().getTime() - checkedAt < maxAgeMs) return policy
+      const isRecent = checking === undefined && clock.now().getTime() - checkedAt < maxAgeMs
+      if (policy !== undefined && isRecent) return policy
       checking ??= check().finally(() => {
         checking = undefined
       })
