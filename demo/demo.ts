@@ -3,16 +3,17 @@ import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createKey } from '../src/accounts/keys.ts'
 import { createUser, findUser } from '../src/accounts/users.ts'
+import { type Api, createApi } from '../src/cli/api.ts'
 import { dollars, table, withDatabase } from '../src/cli/output.ts'
+import { createProgress } from '../src/cli/progress.ts'
+import { download, upload } from '../src/cli/transfer.ts'
+import { type Job, type Submitted, waitForJob } from '../src/cli/wait.ts'
 import { loadConfig } from '../src/config.ts'
 import { credit } from '../src/ledger/ledger.ts'
 import { decodeEveryFrame } from '../src/media/frames.ts'
 import { drawCat } from './cat.ts'
-import { createClient, type Job, type Submitted } from './client.ts'
-import { createProgress } from './progress.ts'
 import { seedJobs } from './seeds.ts'
 
 const email = 'demo@example.com'
@@ -43,18 +44,22 @@ async function main(): Promise<void> {
   const server = await startServer()
   try {
     console.log(`filmgate is running on ${server.url}, its data lies in ${near(dataDir)}`)
-    const client = createClient(server.url, await makeTestKey())
-    const imageUrl = await client.upload('cat.jpg', 'image/jpeg', drawCat())
+    const api = createApi(server.url, await makeTestKey())
+    const imageUrl = await upload(api, {
+      filename: 'cat.jpg',
+      contentType: 'image/jpeg',
+      bytes: new Blob([new Uint8Array(drawCat())]),
+    })
     console.log('Uploaded a picture of a cat in a room, and submitting the two published requests:')
-    const progress = createProgress()
+    const progress = createProgress(process.stdout)
     const jobs = await Promise.all(
       seedJobs.map(({ model, input }) => {
         const own = 'image_url' in input ? { ...input, image_url: imageUrl } : input
-        return run(client, { model, input: own }, progress)
+        return run(api, { model, input: own }, progress)
       }),
     ).finally(() => progress.done())
     const rendered: Rendered[] = []
-    for (const job of jobs) rendered.push(await fetchFile(client, job, join(dataDir, 'demo')))
+    for (const job of jobs) rendered.push(await fetchFile(job, join(dataDir, 'demo')))
     printTable(rendered)
     if (isJson) console.log(JSON.stringify({ jobs: rendered }))
   } finally {
@@ -101,43 +106,35 @@ async function makeTestKey(): Promise<string> {
   })
 }
 
-type Client = ReturnType<typeof createClient>
 type Ended = { model: string; submitted: Submitted; job: Job; seconds: number }
 
 async function run(
-  client: Client,
+  api: Api,
   body: { model: string; input: object },
   progress: ReturnType<typeof createProgress>,
 ): Promise<Ended> {
   const start = performance.now()
-  const submitted = await client.submit(body)
-  const expectedMs = Math.max(1, new Date(submitted.estimatedCompletionTime).getTime() - Date.now())
-  for (;;) {
-    const job = await client.get(submitted.jobId)
-    const elapsedMs = performance.now() - start
-    const hasEnded = job.status !== 'pending' && job.status !== 'processing'
-    const share = hasEnded ? 1 : Math.min(0.95, elapsedMs / expectedMs)
-    progress.show({ label: body.model, status: job.status, share, seconds: elapsedMs / 1000 })
-    if (hasEnded) return { model: body.model, submitted, job, seconds: Math.round(elapsedMs / 10) / 100 }
-    if (elapsedMs > timeLimitSeconds * 1000)
-      throw new Error(`${submitted.jobId} did not end in ${timeLimitSeconds} s`)
-    await sleep(200)
-  }
+  const submitted = await api.call<Submitted>('POST', '/v1/jobs/submit', { body })
+  const signal = AbortSignal.timeout(timeLimitSeconds * 1000)
+  const job = await waitForJob(api, submitted, {
+    show: (own) => progress.show({ label: body.model, ...own }),
+    signal,
+  }).catch((error) => {
+    throw signal.aborted ? new Error(`${submitted.jobId} did not end in ${timeLimitSeconds} s`) : error
+  })
+  return { model: body.model, submitted, job, seconds: Math.round((performance.now() - start) / 10) / 100 }
 }
 
 /** Downloads a job's file as a customer would, and decodes all of it. */
-async function fetchFile(
-  client: Client,
-  { model, submitted, job, seconds }: Ended,
-  folder: string,
-): Promise<Rendered> {
+async function fetchFile({ model, submitted, job, seconds }: Ended, folder: string): Promise<Rendered> {
   const { jobId, costMicroCents } = submitted
-  if (job.status !== 'completed' || job.output === null) {
+  const url = job.outputs?.[0]?.url
+  if (job.status !== 'completed' || url === undefined) {
     throw new Error(`${jobId} ended ${job.status}: ${job.error?.code} ${job.error?.message}`)
   }
   await mkdir(folder, { recursive: true })
   const file = join(folder, `${model.split('/').join('-')}.mp4`)
-  await client.download(job.output, file)
+  await download(url, file)
   const decoded = await decodeEveryFrame(file)
   if (!decoded.ok || decoded.videoFrames === 0) throw new Error(`${file} does not decode`)
   return { model, jobId, costMicroCents, seconds, file }

@@ -1,7 +1,6 @@
 import { pino } from 'pino'
 import { type Config, loadConfig } from '../config.ts'
-import { type Database, openDatabase } from '../database.ts'
-import { migrate } from '../migrate.ts'
+import type { Database } from '../database.ts'
 
 /** A command could not do what it was asked; the message is one line for the person at the terminal. */
 export class CommandFailed extends Error {}
@@ -20,6 +19,11 @@ export function createLog(config: Pick<Config, 'logLevel'>) {
 export async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
   const config = loadConfig(process.env)
   const log = createLog({ logLevel: process.env.FILMGATE_LOG_LEVEL ? config.logLevel : 'error' })
+  // only here: the customer's commands and every help start sooner without them
+  const [{ openDatabase }, { migrate }] = await Promise.all([
+    import('../database.ts'),
+    import('../migrate.ts'),
+  ])
   const database = await openDatabase(config, 'command', log)
   try {
     await migrate(database.pool, log)

@@ -1,0 +1,71 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { openApi } from './api.ts'
+import { type Field, fieldsHelp, readField, toInput, type ValueField } from './fields.ts'
+import { dollars, print, table } from './output.ts'
+
+interface Estimate {
+  baseCostMicroCents: number
+  estimatedCostMicroCents: number
+  breakdown: { component: string; costMicroCents: number; value?: string; multiplier?: string }[]
+  discounted: { type: string; percentage?: number; savedMicroCents: number } | null
+}
+
+export function addEstimateCommand(program: Command): void {
+  program
+    .command('estimate')
+    .description('Price a job without submitting it.')
+    .argument('<model>', 'slug of the model, as "filmgate models" lists it')
+    .argument('[field=value...]', 'fields of the input; only priced ones are needed', readOwn)
+    .option('--version <version>', 'version of the model; the current one by default')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', fieldsHelp)
+    .addHelpText('after', '\nExample:\n  filmgate estimate kling/kling-omni-o1/image-to-video duration=10')
+    .action(
+      async (model: string, fields: ValueField[] = [], options: { version?: string; json?: boolean }) => {
+        const estimate = await openApi(process.env).call<Estimate>('POST', '/v1/jobs/estimate', {
+          body: { model, version: options.version, input: toInput(fields) },
+        })
+        print(options, estimate, describe(estimate))
+      },
+    )
+}
+
+function readOwn(text: string, before: Field[] = []): Field[] {
+  const fields = readField(text, before)
+  if (fields.some((field) => 'file' in field)) {
+    throw new InvalidArgumentError('an estimate uploads no file: leave the field out, as it has no price')
+  }
+  return fields
+}
+
+function describe(estimate: Estimate): string[] {
+  const { baseCostMicroCents, estimatedCostMicroCents, breakdown, discounted } = estimate
+  const rows = breakdown.map((part) => [
+    part.component,
+    part.value ?? '',
+    part.multiplier === undefined ? '' : `× ${part.multiplier}`,
+    signed(part.costMicroCents),
+  ])
+  const discount =
+    discounted === null
+      ? []
+      : [
+          ['full price', '', '', dollars(baseCostMicroCents)],
+          [
+            'discount',
+            discounted.type,
+            discounted.percentage === undefined ? '' : `${discounted.percentage} %`,
+            signed(-discounted.savedMicroCents),
+          ],
+        ]
+  return table([
+    ['component', 'value', 'factor', 'adds'],
+    ...rows,
+    ...discount,
+    ['total', '', '', dollars(estimatedCostMicroCents)],
+  ])
+}
+
+function signed(microCents: number): string {
+  return microCents < 0 ? `-${dollars(-microCents)}` : dollars(microCents)
+}

@@ -1,0 +1,50 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { type Field, fieldsHelp, readField } from './fields.ts'
+import type { SubmitOptions } from './submission.ts'
+
+const filesHelp = `  field=@file       a local file, uploaded first
+
+An answer that was lost is asked for again with the same idempotency key, so the job is never charged twice.
+A file is uploaded anew by each command and makes it another request, also under the same idempotency key.
+
+Exit code: 0 done, 1 failed, 2 not understood, 130 stopped while waiting.
+
+Examples:
+  filmgate submit kling-plus/kling-o3-standard/text-to-video prompt="A street at night" duration=5 --out street.mp4
+  filmgate submit kling/kling-omni-o1/image-to-video prompt="The cat blinks" --image cat.jpg --wait`
+
+export function addSubmitCommand(program: Command): void {
+  program
+    .command('submit')
+    .description('Submit a job; with --wait or --out, until its files are there.')
+    .argument('<model>', 'slug of the model, as "filmgate models" lists it')
+    .argument('[field=value...]', 'fields of the input', readField)
+    .option('--image <file>', "upload a picture for the model's first picture field")
+    .option('--wait', 'wait until the job has ended')
+    .option('--out <file>', 'wait, then download to this file; more outputs get -2, -3 … in their names')
+    .option('--force', 'let --out write over files')
+    .option('--max-cost <microcents>', 'refuse the job, uncharged, if it costs more', microCents)
+    .option('--webhook <url>', 'a public https URL to tell when the job has ended')
+    .option('--metadata <name=value>', 'a note of your own, kept with the job; may be repeated', note)
+    .option('--version <version>', 'version of the model; the current one by default')
+    .option('--idempotency-key <key>', 'the same key gives the same job again; a new one by default')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', fieldsHelp)
+    .addHelpText('after', filesHelp)
+    .action(async (model: string, fields: Field[] = [], options: SubmitOptions) => {
+      // only here: the other commands need neither bars nor the types of files
+      const { submit } = await import('./submission.ts')
+      await submit(model, fields, options)
+    })
+}
+
+function microCents(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('give a whole number of micro-cents: 1000000 are $1.00')
+}
+
+function note(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('write it as name=value')
+  return { ...before, [name]: value }
+}
