@@ -11,11 +11,14 @@ import { getJobRoute } from './get-job.ts'
 import { getUploadRoute } from './get-upload.ts'
 import { serveHealth } from './health.ts'
 import { listJobsRoute } from './list-jobs.ts'
+import { listWebhookDeliveriesRoute } from './list-webhook-deliveries.ts'
 import { presignUploadRoute } from './presign-upload.ts'
 import { acceptUploads } from './put-upload.ts'
+import { redeliverWebhookRoute } from './redeliver-webhook.ts'
 import { type AnyRoute, register } from './route.ts'
 import type { Services } from './services.ts'
 import { submitJobRoute } from './submit-job.ts'
+import { testWebhookRoute } from './test-webhook.ts'
 
 /** Every keyed operation. */
 export const routes: AnyRoute[] = [
@@ -26,6 +29,9 @@ export const routes: AnyRoute[] = [
   cancelJobRoute,
   presignUploadRoute,
   getUploadRoute,
+  listWebhookDeliveriesRoute,
+  redeliverWebhookRoute,
+  testWebhookRoute,
 ]
 
 /** The HTTP server, not yet listening. */

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { storablePattern } from '../json-schema.ts'
+import { type JsonSchema, storablePattern } from '../json-schema.ts'
 
 export const jobStatus = Type.Enum(['pending', 'processing', 'completed', 'failed', 'cancelled'], {
   description: 'pending → processing → completed or failed; a pending job can be cancelled.',
@@ -28,6 +28,21 @@ export const metadata = Type.Unsafe<Record<string, string>>({
   additionalProperties: { type: 'string', maxLength: 500, pattern: storablePattern },
 })
 
+/** Of an operation that takes no query parameters. */
+export const noQuery = Type.Object({}, { additionalProperties: false })
+
+export const jsonSchema = (description: string) =>
+  Type.Unsafe<JsonSchema>({ type: 'object', description: `JSON Schema, draft 2020-12. ${description}` })
+
 export const jobIdParams = Type.Object({
   jobId: Type.String({ pattern: storablePattern, description: 'The id that the submit answered.' }),
 })
+
+/** What became of one attempt to deliver a webhook. */
+export const attemptFields = {
+  delivered: Type.Boolean({ description: 'The receiver answered with 2xx.' }),
+  httpStatus: orNull(Type.Integer({ description: 'What the receiver answered; null if it did not.' })),
+  latencyMs: Type.Integer({ description: 'Until the status was there, or the attempt was given up.' }),
+  error: orNull(Type.String({ description: 'Why it does not count as delivered.' })),
+  response: orNull(Type.String({ description: "The first 1 KB of the receiver's answer." })),
+}

@@ -2,6 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addTask } from '../queue/tasks.ts'
 import { deleteOldUploads } from '../uploads/uploads.ts'
+import { reviveWebhooks } from '../webhooks/deliveries.ts'
 import type { JobContext } from './context.ts'
 
 type SweepContext = Pick<JobContext, 'pool' | 'storage' | 'clock' | 'log' | 'temporaryDirectory'>
@@ -11,13 +12,14 @@ const hourMs = 3_600_000
 const atOnce = 500
 
 /**
- * Finds jobs that no task looks after any more, and removes what has outlived its use: idempotency keys after
- * 24 hours, uploads after their last use, files of tasks that died.
+ * Finds jobs and webhooks that no task looks after any more, and removes what has outlived its use: idempotency
+ * keys after 24 hours, uploads after their last use, files of tasks that died.
  */
 export async function sweep(context: SweepContext): Promise<void> {
   const dayAgo = new Date(context.clock.now().getTime() - dayMs)
   const steps = [
     () => reviveJobs(context),
+    () => reviveWebhooks(context),
     () => context.pool.query('delete from idempotency_keys where created_at < $1', [dayAgo]),
     () => deleteOldUploads(context.pool, context.storage, dayAgo),
     () => removeOldFiles(context),

@@ -48,7 +48,7 @@ export function createDeliver(context: Context): (task: Tasks['deliver_webhook']
   return async ({ webhookId, isRedelivery = false }) => {
     const webhook = await findDue(context.pool, webhookId, isRedelivery)
     if (webhook === undefined) return
-    const turn = takeTurn(new URL(webhook.url).hostname, webhook.user_id)
+    const turn = takeTurn(new URL(webhook.url).host, webhook.user_id)
     if (turn.waitMs !== undefined) {
       const runAt = new Date(context.clock.now().getTime() + turn.waitMs)
       return addDelivery(context.pool, webhookId, { isRedelivery, runAt })

@@ -2,7 +2,7 @@ import type { Db } from '../db.ts'
 import { newId } from '../ids.ts'
 import type { Outbound } from '../outbound.ts'
 import { findWebhookSecrets } from './secrets.ts'
-import { sendWebhook, type WebhookAttempt } from './send.ts'
+import { sendWebhook } from './send.ts'
 
 /** The body of a completed job's webhook, of a job that can't be. */
 function testBody(now: Date): string {
@@ -20,18 +20,27 @@ function testBody(now: Date): string {
   })
 }
 
+/** What became of a test event, as it is shown. */
+export interface TestOutcome {
+  delivered: boolean
+  httpStatus: number | null
+  latencyMs: number
+  error: string | null
+  response: string | null
+}
+
 /**
  * Sends one signed event to a URL that has been checked, and answers what came of it. During a rotation
  * X-PixelByte-Signature is made with the new secret: the question then is whether the receiver knows it yet.
  */
 export async function sendTestEvent(
   context: { db: Db; outbound: Outbound },
-  user: { userId: string },
+  userId: string,
   url: string,
   now: Date,
-): Promise<WebhookAttempt> {
-  const { secret, previous } = (await findWebhookSecrets(context.db, user.userId, now))!
-  return sendWebhook({
+): Promise<TestOutcome> {
+  const { secret, previous } = (await findWebhookSecrets(context.db, userId, now))!
+  const attempt = await sendWebhook({
     url,
     body: testBody(now),
     id: newId('msg', now),
@@ -39,4 +48,7 @@ export async function sendTestEvent(
     dispatcher: context.outbound.dispatcher,
     now,
   })
+  const { delivered, latencyMs, status = null, error = null, responseExcerpt } = attempt
+  const response = status === null ? null : responseExcerpt
+  return { delivered, httpStatus: status, latencyMs, error, response }
 }
