@@ -1,13 +1,15 @@
 import { Command, CommanderError } from 'commander'
-import pg from 'pg'
 import packageFile from '../../package.json' with { type: 'json' }
 import { ConfigError } from '../config.ts'
 import { PostgresUnavailable } from '../postgres/unavailable.ts'
+import { addEstimateCommand } from './estimate.ts'
 import { addJobCommands } from './job.ts'
 import { addKeyCommands } from './key.ts'
 import { addLedgerCommands } from './ledger.ts'
+import { addModelsCommand } from './models.ts'
 import { CommandFailed } from './output.ts'
 import { addServeCommand } from './serve.ts'
+import { addSubmitCommand } from './submit.ts'
 import { addUserCommands } from './user.ts'
 import { addWebhookCommands } from './webhook.ts'
 
@@ -16,8 +18,13 @@ export async function runCommandLine(args: string[]): Promise<void> {
   const program = new Command('filmgate')
     .description('One HTTP API in front of every generative video and image model.')
     .version(packageFile.version)
+    // a command's own --version is not the program's
+    .enablePositionalOptions()
     .showHelpAfterError('(--help shows how)')
     .exitOverride()
+  addModelsCommand(program)
+  addEstimateCommand(program)
+  addSubmitCommand(program)
   addServeCommand(program)
   addUserCommands(program)
   addKeyCommands(program)
@@ -55,7 +62,7 @@ function settingAtFault(error: unknown): string | undefined {
   if (syscall === 'mkdir') return `FILMGATE_DATA_DIR: ${message}: give a folder that can be written`
   if (syscall === 'getaddrinfo') return `HOST or DATABASE_URL: ${message}: give a host name that is known`
   // SQLSTATE 28: who you say you are is not believed; 3D: there is no such database
-  if (syscall === 'connect' || (cause instanceof pg.DatabaseError && /^(28|3D)/.test(code ?? '')))
+  if (syscall === 'connect' || /^(28|3D)[0-9A-Z]{3}$/.test(code ?? ''))
     return `DATABASE_URL: ${message}: give the URL of a running PostgreSQL, or leave it unset for the embedded one`
   return undefined
 }
