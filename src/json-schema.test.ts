@@ -23,11 +23,15 @@ const schema = {
     'a/b~c': { type: 'string' },
     code: { type: 'string', minLength: 3, pattern: '^[a-z]+$' },
     either: { anyOf: [{ type: 'string' }, { type: 'null' }] },
+    images: { type: 'array', maxItems: 3, minItems: 1, items: { type: 'string' } },
     labels: {
       type: 'object',
       propertyNames: { type: 'string', maxLength: 3, pattern: storablePattern },
       additionalProperties: { type: 'string', pattern: storablePattern },
     },
+  },
+  dependentSchemas: {
+    code: { type: 'object', properties: { images: { type: 'array', maxItems: 1 } } },
   },
 }
 const validate = compile(schema)
@@ -72,6 +76,25 @@ test('every problem is listed, each once, with its path as a client writes it', 
 
 test('a field with two faults is named once', () => {
   assert.match(message({ code: '1' }), /^input\.code /)
+})
+
+test('a limit that hangs on another field says so, and comes before the wider one', () => {
+  const images = ['a', 'b', 'c', 'd']
+  assert.deepEqual(issues({ images, code: 'abc' }), [
+    { path: 'input.images', message: 'must have at most 1 item when code is given' },
+  ])
+  assert.equal(message({ images }), 'input.images must have at most 3 items')
+  assert.equal(message({ images: [] }), 'input.images must have at least 1 item')
+  assert.deepEqual(issues({ images: ['a'], code: 'abc' }), [])
+})
+
+test('a wrong form of the limits to a file is refused when the schema is compiled', () => {
+  const withLimits = (mediaLimits: object) => () =>
+    compile({ type: 'string', format: 'uri', media: 'video', mediaLimits })
+  assert.doesNotThrow(withLimits({ minSeconds: 3, maxSeconds: 30, minPixels: 300, types: ['video/mp4'] }))
+  assert.throws(withLimits({ maxSecond: 30 }))
+  assert.throws(withLimits({ minPixels: 'x' }))
+  assert.throws(withLimits({}))
 })
 
 test('an alternative that fails is not repeated by its parent', () => {

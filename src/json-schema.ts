@@ -45,7 +45,7 @@ for (const ajv of [strictAjv, textAjv]) {
   ajv.addKeyword({ keyword: 'media', metaSchema: { enum: ['image', 'video', 'audio', 'any'] } })
   // What the file behind a URL field must be like; checked once it is fetched (jobs/inputs.ts).
   ajv.addKeyword({ keyword: 'mediaLimits', metaSchema: mediaLimits })
-  // {array, item, field}: where every entry of `array` has `item`, they sum to the number in `field` (catalogue/load.ts).
+  // {array, item, field}: where every entry of `array` has `item`, they sum to the number in `field` (catalogue/check-input.ts).
   ajv.addKeyword({ keyword: 'sumEqualsField', schemaType: 'object' })
   ajv.addKeyword({ keyword: 'example' })
 }
@@ -84,6 +84,8 @@ function toIssues(errors: ErrorObject[], root: string): Issue[] {
     // the parent of a failed part repeats it
     .filter((error) => !['if', 'anyOf', 'oneOf', 'propertyNames'].includes(error.keyword))
     .slice(0, maxIssues)
+    // of two limits to a field, the one that hangs on another field is the narrower
+    .toSorted((a, b) => conditionOf(b).length - conditionOf(a).length)
     .map((error) => toIssue(error, root))
   return issues.filter((issue, index) => issues.findIndex((other) => other.path === issue.path) === index)
 }
@@ -108,7 +110,13 @@ function toIssue(error: ErrorObject, root: string): Issue {
   if (error.propertyName !== undefined) {
     return { path: join(path, [error.propertyName]), message: `has a name that ${messageOf(error)}` }
   }
-  return { path, message: messageOf(error) }
+  return { path, message: messageOf(error) + conditionOf(error) }
+}
+
+/** Which other field a limit hangs on: those are written as `dependentSchemas`. */
+function conditionOf({ schemaPath }: ErrorObject): string {
+  const field = /\/dependentSchemas\/([^/]+)\//.exec(schemaPath)?.[1]
+  return field === undefined ? '' : ` when ${field} is given`
 }
 
 function messageOf({ keyword, params, message, data, parentSchema }: ErrorObject): string {
@@ -122,6 +130,10 @@ function messageOf({ keyword, params, message, data, parentSchema }: ErrorObject
       return `must be at most ${params.limit} characters long, is ${[...String(data)].length}`
     case 'minLength':
       return params.limit === 1 ? 'must not be empty' : `must be at least ${params.limit} characters long`
+    case 'minItems':
+      return `must have at least ${count(params.limit)}`
+    case 'maxItems':
+      return `must have at most ${count(params.limit)}`
     case 'format':
       return params.format === 'uri' ? 'must be an http or https URL' : `must be a valid ${params.format}`
     case 'pattern':
@@ -129,6 +141,10 @@ function messageOf({ keyword, params, message, data, parentSchema }: ErrorObject
     default:
       return message ?? 'is not valid'
   }
+}
+
+function count(items: number): string {
+  return items === 1 ? '1 item' : `${items} items`
 }
 
 function typeOf(value: unknown): string {

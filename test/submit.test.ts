@@ -128,11 +128,19 @@ test('JSON numbers and booleans are taken for the options they spell', async () 
 test('a model may be named without its only capability, and by the aliases of the fields', async () => {
   const { input } = seedBody(textToVideo)
   const { status } = await submit({
-    modelSlug: 'kling-plus/kling-o3-standard',
+    modelSlug: 'kling/kling-text2video-v3',
     modelVersion: 'v1.0',
-    input,
+    input: { prompt: input.prompt },
   })
   assert.equal(status, 200)
+})
+
+test('a model whose slug ends before the capability is the same with it', async () => {
+  const prompt = 'A lighthouse'
+  const costs = async (model: string) => (await submit({ model, input: { prompt } })).body.costMicroCents
+  assert.equal(await costs('google/nano-banana'), 40_000)
+  assert.equal(await costs('google/nano-banana/text-to-image'), 40_000)
+  await refused({ model: 'google/nano-banana/text-to-video', input: { prompt } }, 404, 'MODEL_NOT_FOUND')
 })
 
 test('an unknown field is refused with the name that was meant', async () => {

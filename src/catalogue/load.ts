@@ -1,12 +1,14 @@
-import { globSync, readFileSync } from 'node:fs'
-import { join, sep } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
 import type { ValidateFunction } from 'ajv/dist/2020.js'
-import { check, compile, type Issue, type JsonSchema, storablePattern, unstorable } from '../json-schema.ts'
-import { type Pricing, price } from '../pricing/price.ts'
-import { lenient } from './lenient.ts'
+import { check, compile, type JsonSchema } from '../json-schema.ts'
+import type { Pricing } from '../pricing/price.ts'
+import { pricingFaults } from './pricing-faults.ts'
 import {
   type CapabilitiesFile,
+  type CategoriesFile,
   capabilitiesFile,
+  categoriesFile,
   type ModelFile,
   modelFile,
   type ProvidersFile,
@@ -15,7 +17,7 @@ import {
 } from './schema.ts'
 
 export interface Model {
-  /** provider/model/capability */
+  /** provider/model/capability, or provider/model where the file lies there */
   slug: string
   provider: { id: string; name: string }
   capability: string
@@ -44,63 +46,171 @@ export interface MediaField {
   field: string
   /** `any` takes a picture or a video. */
   media: 'image' | 'video' | 'audio' | 'any'
+  limits?: MediaLimits
+}
+
+/** What the file itself must be like, beyond its kind. */
+export interface MediaLimits {
+  types?: string[]
+  /** Of width and height alike. */
+  minPixels?: number
+  minSeconds?: number
+  maxSeconds?: number
 }
 
 export interface Catalogue {
   models: Map<string, Model>
   providers: ProvidersFile
   capabilities: CapabilitiesFile
+  categories: CategoriesFile
 }
 
-/** A file of the catalogue is wrong; the message names file, path within it and reason. */
-export class CatalogueError extends Error {}
+/** One thing wrong in a file of the catalogue. */
+export interface Fault {
+  path: string
+  reason: string
+}
 
-const validators = new WeakMap<ModelVersion, ValidateFunction>()
+/** The catalogue is wrong; the message names the first file, the place in it and the reason. */
+export class CatalogueError extends Error {
+  readonly faults: Fault[]
+
+  constructor(faults: [Fault, ...Fault[]]) {
+    const more = faults.length > 1 ? ` (and ${faults.length - 1} more: see npm run catalogue:check)` : ''
+    super(`${faults[0].path}: ${faults[0].reason}${more}`)
+    this.faults = faults
+  }
+}
+
+/** Where this package keeps its catalogue. */
+export const catalogueDirectory = join(import.meta.dirname, '..', '..', 'catalogue')
+
+/**
+ * Reads the whole catalogue; throws CatalogueError unless every file has its form and every job a price. The input
+ * schemas are compiled at their first use only (check-input.ts): all of them take six times as long as the rest.
+ */
+export function loadCatalogue(directory = catalogueDirectory): Catalogue {
+  const { catalogue, faults } = readCatalogue(directory)
+  const [first, ...others] = faults
+  if (first !== undefined) throw new CatalogueError([first, ...others])
+  return catalogue
+}
+
+const checks = {
+  'providers.json': compile(providersFile),
+  'capabilities.json': compile(capabilitiesFile),
+  'categories.json': compile(categoriesFile),
+}
 const checkModelFile = compile(modelFile)
-const checkProviders = compile(providersFile)
-const checkCapabilities = compile(capabilitiesFile)
 
-/** Reads and checks the whole catalogue; throws CatalogueError at the first file that is wrong. */
-export function loadCatalogue(directory = join(import.meta.dirname, '..', '..', 'catalogue')): Catalogue {
-  const providers = readJson<ProvidersFile>(directory, 'providers.json', checkProviders)
-  const capabilities = readJson<CapabilitiesFile>(directory, 'capabilities.json', checkCapabilities)
+/** The catalogue as far as it can be read, with everything that is wrong with its files. */
+export function readCatalogue(directory: string): { catalogue: Catalogue; faults: Fault[] } {
+  const faults: Fault[] = []
+  const read = <T>(path: string, validate: ValidateFunction) => readJson<T>(directory, path, validate, faults)
+  const list = <T>(path: keyof typeof checks) => read<T>(path, checks[path])
+  const providers = list<ProvidersFile>('providers.json')
+  const capabilities = list<CapabilitiesFile>('capabilities.json')
+  const categories = list<CategoriesFile>('categories.json')
   const models = new Map<string, Model>()
-  for (const path of globSync('*/*/*.json', { cwd: directory }).sort()) {
-    const file = readJson<ModelFile>(directory, path, checkModelFile)
-    const [providerId = '', modelId = '', name = ''] = path.split(sep)
-    const capability = name.replace(/\.json$/, '')
-    const provider = providers[providerId]
-    const about = capabilities[capability]
-    if (provider === undefined)
-      throw new CatalogueError(`${path}: provider "${providerId}" is not in providers.json`)
-    if (about === undefined)
-      throw new CatalogueError(`${path}: capability "${capability}" is not in capabilities.json`)
-    const { input, pricing, example, versions, notes, ...rest } = file
-    const model: Model = {
-      ...rest,
-      slug: `${providerId}/${modelId}/${capability}`,
-      provider: { id: providerId, name: provider.name },
-      capability,
-      category: about.category,
-      versions: versions.map((version) => toVersion({ input, pricing, example, ...version })),
-      notes: notes ?? [],
-    }
-    for (const version of model.versions) checkVersion(version, path)
-    models.set(model.slug, model)
+  if (providers === undefined || capabilities === undefined || categories === undefined) {
+    // what the models lack would only follow from this
+    return { catalogue: { models, providers: {}, capabilities: {}, categories: noCategories }, faults }
   }
-  return { models, providers, capabilities }
+  const catalogue = { models, providers, capabilities, categories }
+  for (const path of filesOf(directory).filter((path) => !Object.hasOwn(checks, path))) {
+    const place = placeOf(path)
+    const file = place && read<ModelFile>(path, checkModelFile)
+    const reasons =
+      place === undefined ? [misplaced] : file === undefined ? [] : addModel(catalogue, place, file)
+    faults.push(...reasons.map((reason) => ({ path, reason })))
+  }
+  return { catalogue, faults }
 }
 
-function readJson<T>(directory: string, path: string, validate: ValidateFunction): T {
-  let value: unknown
+const none = { name: '', description: '' }
+const noCategories: CategoriesFile = { video: none, image: none, audio: none, text: none }
+
+// Names with a dot in front are left by editors and operating systems.
+function filesOf(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.'))
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .sort()
+}
+
+interface Place {
+  slug: string
+  providerId: string
+  modelId: string
+  /** Only where the path names it. */
+  capability?: string | undefined
+}
+
+const misplaced =
+  'is no place for a model: write it as <provider>/<model>/<capability>.json, in lower case letters, digits, "-" and "."'
+
+function placeOf(path: string): Place | undefined {
+  const step = '[a-z0-9][a-z0-9.-]*'
+  const found = new RegExp(`^((${step})/(${step})(?:/(${step}))?)\\.json$`).exec(path)
+  const [, slug = '', providerId = '', modelId = '', capability] = found ?? []
+  return found === null ? undefined : { slug, providerId, modelId, capability }
+}
+
+function readJson<T>(
+  directory: string,
+  path: string,
+  validate: ValidateFunction,
+  faults: Fault[],
+): T | undefined {
   try {
-    value = JSON.parse(readFileSync(join(directory, path), 'utf8'))
+    const value: unknown = JSON.parse(readFileSync(join(directory, path), 'utf8'))
+    const issues = check(validate, value, '')
+    faults.push(...issues.map((issue) => ({ path, reason: `${issue.path} ${issue.message}`.trim() })))
+    return issues.length === 0 ? (value as T) : undefined
   } catch (error) {
-    throw new CatalogueError(`${path}: ${(error as Error).message}`)
+    faults.push({ path, reason: (error as Error).message.replaceAll(/\s+/g, ' ') })
+    return undefined
   }
-  const [issue] = check(validate, value, '')
-  if (issue !== undefined) throw new CatalogueError(`${path}: ${issue.path} ${issue.message}`)
-  return value as T
+}
+
+/** Adds the model of a file, or answers why it can't be. */
+function addModel(catalogue: Catalogue, place: Place, file: ModelFile): string[] {
+  const { slug, providerId } = place
+  const capability = place.capability ?? file.capability
+  if (capability === undefined) return ['capability is required, as the path names none']
+  if (place.capability !== undefined && file.capability !== undefined)
+    return ['capability must be left out: the path names it']
+  const provider = own(catalogue.providers, providerId)
+  const about = own(catalogue.capabilities, capability)
+  if (provider === undefined) return [`provider "${providerId}" is not in providers.json`]
+  if (about === undefined) return [`capability "${capability}" is not in capabilities.json`]
+  const twin = modelOf(catalogue, `${providerId}/${place.modelId}/${capability}`)
+  if (twin !== undefined) return [`is the same model as ${twin.slug}.json`]
+  const { input, pricing, example, versions, notes, ...rest } = file
+  const model: Model = {
+    ...rest,
+    slug,
+    provider: { id: providerId, name: provider.name },
+    capability,
+    category: about.category,
+    versions: versions.map((version) => toVersion({ input, pricing, example, ...version })),
+    notes: notes ?? [],
+  }
+  catalogue.models.set(slug, model)
+  return model.versions.flatMap((version) => pricingFaults(version.pricing, version.inputSchema))
+}
+
+/** The model of a full slug, which finds it too where its file lies at provider/model. */
+export function modelOf(catalogue: Catalogue, slug: string): Model | undefined {
+  const exact = catalogue.models.get(slug)
+  if (exact !== undefined) return exact
+  const end = slug.lastIndexOf('/')
+  const short = catalogue.models.get(slug.slice(0, end))
+  return short?.capability === slug.slice(end + 1) ? short : undefined
+}
+
+function own<T>(record: Record<string, T>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined
 }
 
 function toVersion(file: Required<ModelFile['versions'][number]>): ModelVersion {
@@ -113,83 +223,13 @@ function toVersion(file: Required<ModelFile['versions'][number]>): ModelVersion 
 }
 
 function mediaFields(schema: JsonSchema, path: string[] = []): MediaField[] {
-  // compiling holds the keyword to these four
-  if (schema.media !== undefined)
-    return [{ field: path.join('.'), media: schema.media as MediaField['media'] }]
+  if (schema.media !== undefined) {
+    // compiling holds the two keywords to their forms
+    const media = schema.media as MediaField['media']
+    const limits = schema.mediaLimits as MediaLimits | undefined
+    return [{ field: path.join('.'), media, ...(limits && { limits }) }]
+  }
   if (schema.items !== undefined) return mediaFields(schema.items as JsonSchema, path)
   const properties = (schema.properties ?? {}) as Record<string, JsonSchema>
   return Object.entries(properties).flatMap(([name, property]) => mediaFields(property, [...path, name]))
-}
-
-// What the form alone can't say: the schema compiles, every priced option exists and has a price, the example fits.
-function checkVersion(version: ModelVersion, path: string): void {
-  let validate: ValidateFunction
-  try {
-    validate = compile(version.inputSchema)
-  } catch (error) {
-    throw new CatalogueError(`${path}: input: ${(error as Error).message}`)
-  }
-  validators.set(version, validate)
-  const properties = version.inputSchema.properties as Record<string, JsonSchema>
-  for (const [field, options] of Object.entries(version.pricing.factors)) {
-    const known = (properties[field]?.enum as unknown[] | undefined)?.map(String) ?? []
-    const stray = Object.keys(options).find((option) => !known.includes(option))
-    const missing = known.find((option) => !Object.hasOwn(options, option))
-    if (known.length === 0)
-      throw new CatalogueError(`${path}: pricing.factors.${field}: input has no options of this name`)
-    if (stray !== undefined)
-      throw new CatalogueError(`${path}: pricing.factors.${field}: "${stray}" is no option of the input`)
-    if (missing !== undefined)
-      throw new CatalogueError(`${path}: pricing.factors.${field}: option "${missing}" has no multiplier`)
-  }
-  const required = (version.inputSchema.required as string[]).map((field) => [field, version.example[field]])
-  const [wrongDefault] = checkInput(version, Object.fromEntries(required)).issues
-  const { issues, input } = checkInput(version, version.example)
-  if (issues[0] !== undefined)
-    throw new CatalogueError(`${path}: example: ${issues[0].path} ${issues[0].message}`)
-  if (wrongDefault !== undefined)
-    throw new CatalogueError(`${path}: default of ${wrongDefault.path} ${wrongDefault.message}`)
-  if ('field' in price(version.pricing, input)) throw new CatalogueError(`${path}: the example has no price`)
-}
-
-/**
- * Checks a job's input against the version's schema, leniently, and fills in defaults. `input` is a copy; it is
- * complete and valid when there are no issues.
- */
-export function checkInput(
-  version: ModelVersion,
-  input: unknown,
-): { input: Record<string, unknown>; issues: Issue[] } {
-  const complete = lenient(version.inputSchema, input) as Record<string, unknown>
-  const issues = check(validators.get(version)!, complete, 'input')
-  // only of what fits the schema, and so is neither deep nor long
-  if (issues.length === 0) issues.push(...unequalSum(version, complete), ...unstorableText(complete, 'input'))
-  return { input: complete, issues }
-}
-
-// The schema's sumEqualsField: checked here, since it needs the defaults filled in.
-function unequalSum(version: ModelVersion, input: Record<string, unknown>): Issue[] {
-  const rule = version.inputSchema.sumEqualsField as
-    | { array: string; item: string; field: string }
-    | undefined
-  const entries = rule && (input[rule.array] as Record<string, unknown>[] | undefined)
-  const values = entries?.map((entry) => entry[rule!.item])
-  if (rule === undefined || !values?.every((value) => typeof value === 'number')) return []
-  const sum = values.reduce((total, value) => total + value, 0)
-  if (sum === Number(input[rule.field])) return []
-  const message = `has ${rule.item}s that sum to ${sum}, but ${rule.field} is ${input[rule.field]}: make them equal`
-  return [{ path: `input.${rule.array}`, message }]
-}
-
-const storable = new RegExp(storablePattern, 'u')
-// A body of 1 MB can nest half a million arrays, more than the call stack holds.
-const mostNesting = 32
-
-function unstorableText(value: unknown, path: string, depth = 0): Issue[] {
-  if (typeof value === 'string') return storable.test(value) ? [] : [{ path, message: unstorable }]
-  if (value === null || typeof value !== 'object') return []
-  if (depth === mostNesting) return [{ path, message: `is nested more than ${mostNesting} levels deep` }]
-  return Object.entries(value).flatMap(([name, item]) =>
-    unstorableText(item, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`, depth + 1),
-  )
 }

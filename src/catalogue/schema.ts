@@ -1,6 +1,8 @@
 import { type Static, Type } from 'typebox'
 
 const closed = { additionalProperties: false }
+const id = Type.String({ pattern: '^[a-z0-9-]+$' })
+const color = Type.String({ pattern: '^#[0-9a-f]{6}$' })
 const decimalText = Type.String({ pattern: '^\\d{1,9}(\\.\\d{1,9})?$' })
 
 const pricing = Type.Object(
@@ -29,10 +31,14 @@ const example = Type.Record(Type.String(), Type.Unknown())
 export const versionStatuses = ['active', 'deprecated', 'disabled', 'deleted'] as const
 export type VersionStatus = (typeof versionStatuses)[number]
 
-/** The form of `catalogue/<provider>/<model>/<capability>.json`. The path is the slug. */
+/**
+ * The form of `catalogue/<provider>/<model>/<capability>.json`. The path is the slug; `<provider>/<model>.json`
+ * is one too, and then the file names the capability.
+ */
 export const modelFile = Type.Object(
   {
     name: Type.String({ minLength: 1 }),
+    capability: Type.Optional(Type.String()),
     description: Type.String({ minLength: 20 }),
     tags: Type.Array(Type.String({ pattern: '^[a-z0-9-]+$' }), { uniqueItems: true }),
     /** How long a job usually takes upstream, in seconds. */
@@ -61,28 +67,49 @@ export const modelFile = Type.Object(
 export type ModelFile = Static<typeof modelFile>
 
 export const providersFile = Type.Record(
-  Type.String({ pattern: '^[a-z0-9-]+$' }),
+  id,
   Type.Object(
     {
       name: Type.String({ minLength: 1 }),
       description: Type.String({ minLength: 20 }),
       website: Type.String({ pattern: '^https://' }),
-      color: Type.String({ pattern: '^#[0-9a-f]{6}$' }),
+      color,
     },
     closed,
   ),
 )
 export type ProvidersFile = Static<typeof providersFile>
 
+const categories = ['video', 'image', 'audio', 'text'] as const
+
 export const capabilitiesFile = Type.Record(
-  Type.String({ pattern: '^[a-z0-9-]+$' }),
+  id,
   Type.Object(
     {
       name: Type.String({ minLength: 1 }),
-      category: Type.Enum(['video', 'image', 'audio', 'text']),
+      /** The name where room is short. */
+      label: Type.String({ minLength: 1, maxLength: 20 }),
+      category: Type.Enum([...categories]),
       description: Type.String({ minLength: 20 }),
+      /** The name of a picture in the sets that pages commonly use. */
+      icon: Type.String({ pattern: '^[a-z]+(-[a-z]+)*$' }),
+      color,
+      /** Place in lists, from 1. */
+      order: Type.Integer({ minimum: 1 }),
     },
     closed,
   ),
 )
 export type CapabilitiesFile = Static<typeof capabilitiesFile>
+
+const category = Type.Object(
+  { name: Type.String({ minLength: 1 }), description: Type.String({ minLength: 20 }) },
+  closed,
+)
+
+/** Every category has its words, also one that no model is in yet. */
+export const categoriesFile = Type.Object(
+  { video: category, image: category, audio: category, text: category },
+  closed,
+)
+export type CategoriesFile = Static<typeof categoriesFile>

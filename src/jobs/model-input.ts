@@ -1,29 +1,35 @@
 import type { Caller } from '../accounts/authenticate.ts'
-import { type Catalogue, checkInput, type Model, type ModelVersion } from '../catalogue/load.ts'
+import { checkInput } from '../catalogue/check-input.ts'
+import { type Catalogue, type Model, type ModelVersion, modelOf } from '../catalogue/load.ts'
 import { ApiError } from '../errors.ts'
 import { type Issue, missing, nearest, sentence } from '../json-schema.ts'
-import { overridesFor } from '../policy/policy.ts'
+import { overridesFor, type Policy } from '../policy/policy.ts'
 import { currentVersion, statusOf } from '../policy/versions.ts'
-import { isVisible, visibleModels } from '../policy/visibility.ts'
+import { isVisible, type Viewer, visibleModels } from '../policy/visibility.ts'
 import { type AgreedPrice, agreedPrice } from '../pricing/override.ts'
 
 /**
- * The model that a slug names: `provider/model/capability`, or `provider/model` where the caller sees one capability
- * only. Hints name no model that the caller can't see.
+ * The model that a slug names: `provider/model/capability`, or `provider/model` where the viewer sees one capability
+ * only. Hints name no model that the viewer can't see; who has no key is not even told that there is one.
  */
-export function findModel(catalogue: Catalogue, caller: Caller, slug: string): Model {
+export function findModel(
+  catalogue: Catalogue,
+  policy: Policy,
+  viewer: Viewer | undefined,
+  slug: string,
+): Model {
   if (!/^[a-z0-9][a-z0-9.-]*(\/[a-z0-9][a-z0-9.-]*){1,2}$/.test(slug)) {
     throw new ApiError(
       'INVALID_MODEL_SLUG',
       `"${slug.slice(0, 100)}" is not a model slug: write it as provider/model/capability.`,
     )
   }
-  const exact = catalogue.models.get(slug)
-  if (exact !== undefined) {
-    if (isVisible(caller.policy, caller, exact)) return exact
+  const exact = modelOf(catalogue, slug)
+  if (exact !== undefined && isVisible(policy, viewer, exact)) return exact
+  if (exact !== undefined && viewer !== undefined) {
     throw new ApiError('MODEL_ACCESS_DENIED', `The model ${slug} is not open to this account.`)
   }
-  const visible = visibleModels(catalogue, caller.policy, caller)
+  const visible = visibleModels(catalogue, policy, viewer)
   const capabilities = visible.filter((model) => model.slug.startsWith(`${slug}/`))
   if (capabilities[0] !== undefined && capabilities.length === 1) return capabilities[0]
   throw new ApiError('MODEL_NOT_FOUND', `There is no model "${slug.slice(0, 100)}".${hint(slug, visible)}`)

@@ -1,0 +1,57 @@
+import type { ValidateFunction } from 'ajv/dist/2020.js'
+import { check, compile, type Issue, storablePattern, unstorable } from '../json-schema.ts'
+import { lenient } from './lenient.ts'
+import type { ModelVersion } from './load.ts'
+
+const validators = new WeakMap<ModelVersion, ValidateFunction>()
+
+/** Compiles the version's schema unless that is done; throws on one that is not right. */
+export function validatorOf(version: ModelVersion): ValidateFunction {
+  const known = validators.get(version)
+  if (known !== undefined) return known
+  const validate = compile(version.inputSchema)
+  validators.set(version, validate)
+  return validate
+}
+
+/**
+ * Checks a job's input against the version's schema, leniently, and fills in defaults. `input` is a copy; it is
+ * complete and valid when there are no issues.
+ */
+export function checkInput(
+  version: ModelVersion,
+  input: unknown,
+): { input: Record<string, unknown>; issues: Issue[] } {
+  const complete = lenient(version.inputSchema, input) as Record<string, unknown>
+  const issues = check(validatorOf(version), complete, 'input')
+  // only of what fits the schema, and so is neither deep nor long
+  if (issues.length === 0) issues.push(...unequalSum(version, complete), ...unstorableText(complete, 'input'))
+  return { input: complete, issues }
+}
+
+// The schema's sumEqualsField: checked here, since it needs the defaults filled in.
+function unequalSum(version: ModelVersion, input: Record<string, unknown>): Issue[] {
+  const rule = version.inputSchema.sumEqualsField as
+    | { array: string; item: string; field: string }
+    | undefined
+  const entries = rule && (input[rule.array] as Record<string, unknown>[] | undefined)
+  const values = entries?.map((entry) => entry[rule!.item])
+  if (rule === undefined || !values?.every((value) => typeof value === 'number')) return []
+  const sum = values.reduce((total, value) => total + value, 0)
+  if (sum === Number(input[rule.field])) return []
+  const message = `has ${rule.item}s that sum to ${sum}, but ${rule.field} is ${input[rule.field]}: make them equal`
+  return [{ path: `input.${rule.array}`, message }]
+}
+
+const storable = new RegExp(storablePattern, 'u')
+// A body of 1 MB can nest half a million arrays, more than the call stack holds.
+const mostNesting = 32
+
+function unstorableText(value: unknown, path: string, depth = 0): Issue[] {
+  if (typeof value === 'string') return storable.test(value) ? [] : [{ path, message: unstorable }]
+  if (value === null || typeof value !== 'object') return []
+  if (depth === mostNesting) return [{ path, message: `is nested more than ${mostNesting} levels deep` }]
+  return Object.entries(value).flatMap(([name, item]) =>
+    unstorableText(item, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`, depth + 1),
+  )
+}
