@@ -402,7 +402,7 @@ test('a file that cannot be taken is refused before it is sent', async () => {
       /words\.png is of no type that can be uploaded/,
       environment,
     ),
-    refuses([...submit, '--image', 'absent.png'], /absent\.png cannot be read: no such file/, environment),
+    refuses([...submit, 'image_url=@absent.png'], /absent\.png cannot be read: no such file/, environment),
     refuses([...submit, 'image_url=@.'], /\. is not a file/, environment),
   ])
   assert.equal(await jobsOf(own.userId), 0)
@@ -435,7 +435,7 @@ test('a missing or wrong setting is named in one line that says what is right', 
     refuses(['models'], /^filmgate: FILMGATE_URL is not the address of a server: write it like/, {
       FILMGATE_URL: '127.0.0.1:8787',
     }),
-    refuses(['models'], /^filmgate: FILMGATE_URL: http:.* answered 200, but not as filmgate does/, {
+    refuses(['models'], /^filmgate: FILMGATE_URL: http:.* does not answer as filmgate does/, {
       FILMGATE_URL: await serve((_request, response) => void response.end('<h1>hello</h1>')),
     }),
   ])

@@ -8,7 +8,8 @@ interface Model {
   description: string
   providerId: string
   capability: string
-  currentVersionPricing: { baseCostMicroCents: number; unit: string }
+  /** null while no version takes jobs. */
+  currentVersionPricing: { baseCostMicroCents: number; unit: string } | null
 }
 
 interface Filters {
@@ -44,6 +45,7 @@ function passes(model: Model, { provider, capability, search }: Filters): boolea
   )
 }
 
-function price({ currentVersionPricing: { baseCostMicroCents, unit } }: Model): string {
-  return `${dollars(baseCostMicroCents)} ${unit.replace('_', ' ')}`
+function price({ currentVersionPricing: pricing }: Model): string {
+  if (pricing === null) return 'takes no jobs now'
+  return `${dollars(pricing.baseCostMicroCents)} ${pricing.unit.replace('_', ' ')}`
 }

@@ -8,7 +8,7 @@ interface FieldSchema {
 
 interface Model {
   slug: string
-  currentVersion: string
+  currentVersion: string | null
   versions: { versionId: string; inputSchema: { properties: Record<string, FieldSchema> } }[]
 }
 
@@ -22,7 +22,10 @@ export async function findPictureField(
   const model = await api.call<Model>('GET', `/v1/models/${path}`)
   const versionId = version ?? model.currentVersion
   const found = model.versions.find((candidate) => candidate.versionId === versionId)
-  if (found === undefined) throw new CommandFailed(`${model.slug} has no version ${versionId}`)
+  if (found === undefined) {
+    const what = versionId === null ? 'takes no jobs now' : `has no version ${versionId}`
+    throw new CommandFailed(`${model.slug} ${what}`)
+  }
   const fields = Object.entries(found.inputSchema.properties)
   const [name, schema] = fields.find(([, field]) => mediaOf(field) === 'image') ?? []
   if (name !== undefined) return { name, isList: schema?.items !== undefined }

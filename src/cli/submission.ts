@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { format, parse } from 'node:path'
-import { type Api, openApi, PassingTrouble } from './api.ts'
+import { type Api, openApi } from './api.ts'
+import { PassingTrouble } from './exchange.ts'
 import { type Field, type FileField, toInput, type ValueField } from './fields.ts'
 import { CommandFailed, dollars, print, table } from './output.ts'
 import { findPictureField } from './picture-field.ts'
@@ -25,8 +26,7 @@ export interface SubmitOptions {
 export async function submit(model: string, fields: Field[], options: SubmitOptions): Promise<void> {
   const api = openApi(process.env)
   if (options.out !== undefined) await requireWritable(options.out, options.force ?? false)
-  const picture = options.image === undefined ? [] : [await pictureField(api, model, options.image, options)]
-  const input = toInput(await uploadFiles(api, [...fields, ...picture]))
+  const input = toInput(await uploadFiles(api, [...fields, ...(await pictureField(api, model, options))]))
   const submitted = await send(api, model, input, options)
   if (options.wait || options.out !== undefined) return await finish(api, submitted, options)
   print(
@@ -40,14 +40,9 @@ export async function submit(model: string, fields: Field[], options: SubmitOpti
   )
 }
 
-async function pictureField(
-  api: Api,
-  model: string,
-  file: string,
-  { version }: SubmitOptions,
-): Promise<FileField> {
-  await openUpload(file)
-  return { ...(await findPictureField(api, model, version)), file }
+async function pictureField(api: Api, model: string, options: SubmitOptions): Promise<FileField[]> {
+  if (options.image === undefined) return []
+  return [{ ...(await findPictureField(api, model, options.version)), file: options.image }]
 }
 
 async function uploadFiles(api: Api, fields: Field[]): Promise<ValueField[]> {

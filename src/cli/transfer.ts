@@ -2,7 +2,8 @@ import { openAsBlob } from 'node:fs'
 import { access, constants, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { sniff } from '../media/image.ts'
-import { type Api, exchange, overNetwork, persist, refusal } from './api.ts'
+import type { Api } from './api.ts'
+import { exchange, overNetwork, persist, refusal } from './exchange.ts'
 import { CommandFailed } from './output.ts'
 
 /** A file that can be uploaded. */
@@ -52,7 +53,7 @@ export async function upload(api: Api, { filename, contentType, bytes }: Upload)
     )
   }
   await persist({}, () =>
-    exchange('the upload: ', data.uploadUrl, {
+    exchange(`the upload to ${new URL(data.uploadUrl).origin}`, data.uploadUrl, {
       method: 'PUT',
       headers: { 'content-type': contentType },
       body: bytes,
@@ -87,7 +88,7 @@ export async function download(url: string, path: string, signal?: AbortSignal):
 }
 
 function fetchTo(url: string, path: string, signal: AbortSignal | undefined): Promise<void> {
-  const place = `the file: ${new URL(url).origin}`
+  const place = `the download from ${new URL(url).origin}`
   return overNetwork(place, async () => {
     const answer = await fetch(url, { signal: signal ?? null })
     if (!answer.ok || answer.body === null) throw refusal(answer, undefined, place)
