@@ -338,6 +338,14 @@ test('an estimate needs priced fields only, but refuses what it would have to gu
   assert.equal((await estimate({ duration: 2 })).body.error.code, 'INVALID_INPUT')
 })
 
+test('an estimate of a model whose priced fields have no default names those that are missing', async () => {
+  const model = 'xai/grok-imagine/image-to-video'
+  const body = { model, input: { resolution: '720p' } }
+  const answer = await gateway.call('POST', '/v1/jobs/estimate', { key: customer.key, body })
+  assert.equal(answer.body.error.code, 'INVALID_INPUT')
+  assert.deepEqual(answer.body.error.details.issues, [{ path: 'input.duration', message: 'is required' }])
+})
+
 test('the same Idempotency-Key replays the first answer, whatever the order of the fields', async () => {
   const headers = { 'idempotency-key': 'order-1' }
   const seed = seedBody(textToVideo)

@@ -82,3 +82,11 @@ test('a file may weigh what an upload of its kind may', async () => {
   const film = await fetchFrom([{ field: 'film', media: 'video' }], { film: `${origin}/long` })
   assert.equal('failure' in film && film.failure.code, 'INPUT_MEDIA_UNREACHABLE')
 })
+
+test('a file that the limits of its field leave out is refused', async () => {
+  const outcome = await fetchFrom([{ field: 'picture', media: 'image', limits: { minPixels: 300 } }], {
+    picture: `${origin}/400`,
+  })
+  const message = 'picture: The picture is 400 × 10; each side must have at least 300 pixels.'
+  assert.deepEqual(outcome, { failure: { code: 'INPUT_MEDIA_INVALID', message } })
+})

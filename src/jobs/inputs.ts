@@ -1,12 +1,13 @@
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { MediaField, ModelVersion } from '../catalogue/load.ts'
+import type { MediaField, MediaLimits, ModelVersion } from '../catalogue/load.ts'
 import type { JobFailureCode } from '../errors.ts'
 import { downloadMedia } from '../media/download.ts'
 import { type InputKind, maxInputBytes } from '../media/image.ts'
 import type { InputMedia, Json } from '../providers/provider.ts'
 import type { JobContext } from './context.ts'
+import { outsideLimits } from './media-limits.ts'
 
 const kindsOf: Record<MediaField['media'], InputKind[]> = {
   image: ['image'],
@@ -35,11 +36,11 @@ export async function fetchInputs(
   options: { folder: string; jobCreatedAt: Date },
 ): Promise<{ media: Record<string, InputMedia[]> } | { failure: Failure }> {
   const media: Record<string, InputMedia[]> = {}
-  for (const { field, media: kind } of version.mediaFields) {
+  for (const { field, media: kind, limits } of version.mediaFields) {
     const files: InputMedia[] = []
     for (const [index, { name, url }] of urlsAt(input, field.split('.')).entries()) {
       const path = join(options.folder, `${field}-${index}`)
-      const file = await fetchFile(context, { url, path, kinds: kindsOf[kind] }, options.jobCreatedAt)
+      const file = await fetchFile(context, { url, path, kinds: kindsOf[kind], limits }, options.jobCreatedAt)
       if ('code' in file) return { failure: { code: file.code, message: `${name}: ${file.message}` } }
       files.push(file)
     }
@@ -61,6 +62,7 @@ interface Wanted {
   url: string
   path: string
   kinds: InputKind[]
+  limits?: MediaLimits | undefined
 }
 
 async function fetchFile(
@@ -68,7 +70,7 @@ async function fetchFile(
   wanted: Wanted,
   jobCreatedAt: Date,
 ): Promise<InputMedia | Failure> {
-  const { path, kinds } = wanted
+  const { path, kinds, limits = {} } = wanted
   const own = context.ownFile(wanted.url, jobCreatedAt)
   const maxBytes = Math.max(...kinds.map((kind) => maxInputBytes[kind]))
   const trouble =
@@ -78,7 +80,9 @@ async function fetchFile(
   if (trouble !== undefined) return trouble
   const { ok, ...checked } = await context.media.checkInput(path, kinds)
   if ('message' in checked) return { code: 'INPUT_MEDIA_INVALID', message: checked.message }
-  return { path, ...checked }
+  const file = { path, ...checked }
+  const message = outsideLimits(file, limits)
+  return message === undefined ? file : { code: 'INPUT_MEDIA_INVALID', message }
 }
 
 async function download(

@@ -73,13 +73,14 @@ export function completeInput(version: ModelVersion, input: unknown): Record<str
   return checked.input
 }
 
-/** The same where fields may be missing; `isComplete` tells whether none that a job needs is. */
+/** The same where fields without a price may be missing; `isComplete` tells whether none that a job needs is. */
 export function partialInput(
   version: ModelVersion,
   input: unknown,
 ): { input: Record<string, unknown>; isComplete: boolean } {
   const checked = checkInput(version, input)
-  const wrong = checked.issues.filter((issue) => issue.message !== missing)
+  const priced = Object.keys(version.pricing.factors).map((field) => `input.${field}`)
+  const wrong = checked.issues.filter(({ path, message }) => message !== missing || priced.includes(path))
   if (wrong.length > 0) throw invalidInput(wrong)
   return { input: checked.input, isComplete: checked.issues.length === 0 }
 }
