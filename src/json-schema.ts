@@ -169,6 +169,7 @@ export function sentence(issues: Issue[], whole: string): string {
 
 /** The text for a field that is not known: with the nearest name that is. */
 export function unknownField(name: string, known: string[]): string {
+  if (known.length === 0) return 'is not a known field; none is taken here'
   const guess = nearest(name, known)
   return guess === undefined
     ? `is not a known field; known are ${known.join(', ')}`

@@ -32,7 +32,11 @@ export const metadata = Type.Unsafe<Record<string, string>>({
 export const noQuery = Type.Object({}, { additionalProperties: false })
 
 export const jsonSchema = (description: string) =>
-  Type.Unsafe<JsonSchema>({ type: 'object', description: `JSON Schema, draft 2020-12. ${description}` })
+  Type.Unsafe<JsonSchema>({
+    type: 'object',
+    additionalProperties: true,
+    description: `JSON Schema, draft 2020-12. ${description}`,
+  })
 
 export const jobIdParams = Type.Object({
   jobId: Type.String({ pattern: storablePattern, description: 'The id that the submit answered.' }),

@@ -70,7 +70,7 @@ async function prepare(
   request: SubmitRequest,
   now: Date,
 ): Promise<Omit<Submission, 'requestId' | 'idempotency'>> {
-  const model = findModel(context.catalogue, caller, request.model)
+  const model = findModel(context.catalogue, caller.policy, caller, request.model)
   const version = findVersion(caller, model, request.version)
   for (const limit of limitsOf(caller, model, version)) await context.rateLimits.take(limit)
   const input = completeInput(version, request.input)

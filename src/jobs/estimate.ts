@@ -21,7 +21,7 @@ export function estimateJob(
   caller: Caller,
   request: { model: string; version?: string | undefined; input?: Record<string, unknown> | undefined },
 ): Estimate {
-  const model = findModel(context.catalogue, caller, request.model)
+  const model = findModel(context.catalogue, caller.policy, caller, request.model)
   const version = findVersion(caller, model, request.version)
   const { input, isComplete } = partialInput(version, request.input ?? {})
   const { costMicroCents, list, override } = priceInput(caller, model, version, input)
