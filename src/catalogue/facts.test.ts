@@ -246,6 +246,17 @@ test('the parts of elements and shots are what was published of them', { skip },
   }
 })
 
+test('elements are of one shape, also where their page gives none', { skip }, () => {
+  const shapes = facts
+    .filter(({ input }) => input.some(({ name }) => name === 'elements'))
+    .map(({ slug }) => {
+      const properties = models.get(slug)!.versions[0]!.inputSchema.properties as Record<string, JsonSchema>
+      return JSON.stringify(properties.elements!.items)
+    })
+  assert.ok(shapes.length > 1)
+  assert.equal(new Set(shapes).size, 1)
+})
+
 test('where fewer pictures are taken beside a video, more are refused with the reason', { skip }, () => {
   const limited = facts.filter(({ input }) =>
     input.some(({ limits }) => limits?.includes('when a video is given')),
