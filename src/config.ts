@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hkdfSync, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 
@@ -89,8 +89,8 @@ function origin(name: string, text: string | undefined): string | undefined {
 }
 
 /**
- * The secret that signs file URLs and quotes, made at the first start and kept in the data folder with mode
- * 0600. All processes behind one PUBLIC_URL must share it.
+ * The secret that signs file URLs, quotes, sessions and callbacks, made at the first start and kept in the data folder
+ * with mode 0600. All processes behind one PUBLIC_URL must share it.
  */
 export function loadSigningSecret(dataDir: string): string {
   const path = join(dataDir, 'signing-secret')
@@ -100,6 +100,11 @@ export function loadSigningSecret(dataDir: string): string {
     throw new ConfigError(`FILMGATE_DATA_DIR holds a broken ${path}: remove it to have a new one made`)
   }
   return secret
+}
+
+/** A secret for one purpose alone, made from the signing secret: what it signs is good for nothing else. */
+export function deriveSecret(secret: string, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, '', `filmgate ${purpose}`, 32))
 }
 
 // Written aside and then linked, which fails where the name is taken: of processes that start together one wins,

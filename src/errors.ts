@@ -38,6 +38,20 @@ export const apiErrors = {
     meaning: 'The API key is past its expiry date.',
     remedy: 'Create a new key.',
   },
+  INVALID_SESSION: {
+    status: 401,
+    title: 'Session not good',
+    retryable: false,
+    meaning: 'The session is malformed, forged or over, or its key is gone.',
+    remedy: 'Make a new session with the API key.',
+  },
+  INVALID_WORKER_SECRET: {
+    status: 401,
+    title: 'Callback not believed',
+    retryable: false,
+    meaning: 'The callback carries a token that this server did not make for the upstream.',
+    remedy: 'Call the callback URL unchanged, as the upstream got it with the job.',
+  },
   IP_NOT_WHITELISTED: {
     status: 403,
     title: 'Address not allowed',

@@ -1,4 +1,6 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { deriveSecret } from './config.ts'
 import { signUrl, verifySignedUrl } from './storage/signed-url.ts'
 
 /** A link to an output is good for a week; every get of its job makes a new one. */
@@ -12,11 +14,16 @@ export interface Links {
   verifyUrl(path: string, query: unknown, method: string): 'valid' | 'expired' | 'forged'
   /** The storage key of a file of our own that the URL permitted reading at `at`; undefined for foreign URLs. */
   ownFile(url: string, at: Date): { key: string } | 'refused' | undefined
+  /** Where an upstream may say that a job is done; the token in it is good for this upstream and job alone. */
+  callbackUrl(upstream: string, jobId: string): string
+  /** The job that a callback's token was made for; undefined if it was not made here for this upstream. */
+  callbackJob(upstream: string, token: string): string | undefined
 }
 
-/** Makes and checks the signed URLs of this server's own files. */
+/** Makes and checks the signed URLs of this server: its own files, and where upstreams call back. */
 export function createLinks(options: { publicUrl: string | undefined; secret: string; clock: Clock }): Links {
   const { secret, clock } = options
+  const callbackSecret = deriveSecret(secret, 'callbacks')
   let origin = options.publicUrl
   const sign: Links['signUrl'] = (path, expiresAt, method = 'GET') => {
     if (origin === undefined) throw new Error('the public URL is not known yet')
@@ -37,5 +44,20 @@ export function createLinks(options: { publicUrl: string | undefined; secret: st
       const verdict = verify(url.pathname, Object.fromEntries(url.searchParams), 'GET', at)
       return verdict === 'valid' ? { key: url.pathname.slice('/files/'.length) } : 'refused'
     },
+    callbackUrl(upstream, jobId) {
+      if (origin === undefined) throw new Error('the public URL is not known yet')
+      const token = `${jobId}.${signCallback(upstream, jobId, callbackSecret).toString('base64url')}`
+      return `${origin}/callbacks/${upstream}/${token}`
+    },
+    callbackJob(upstream, token) {
+      const [, jobId = '', signature = ''] = /^(job_[0-9a-z]{1,60})\.([\w-]{43})$/.exec(token) ?? []
+      const given = Buffer.from(signature, 'base64url')
+      const wanted = signCallback(upstream, jobId, callbackSecret)
+      return given.length === wanted.length && timingSafeEqual(given, wanted) ? jobId : undefined
+    },
   }
+}
+
+function signCallback(upstream: string, jobId: string, secret: Buffer): Buffer {
+  return createHmac('sha256', secret).update(`${upstream}\n${jobId}`).digest()
 }

@@ -6,7 +6,7 @@ import type { Logger } from 'pino'
 import { createAuthenticate } from './accounts/authenticate.ts'
 import { loadCatalogue } from './catalogue/load.ts'
 import { systemClock } from './clock.ts'
-import { type Config, loadSigningSecret, originOf } from './config.ts'
+import { type Config, deriveSecret, loadSigningSecret, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
 import { createGetJob } from './jobs/read.ts'
@@ -74,6 +74,7 @@ async function start(
 
   const clock = systemClock
   const signingSecret = loadSigningSecret(config.dataDir)
+  const sessionSecret = deriveSecret(signingSecret, 'sessions')
   const policies = createPolicySource(pool, clock)
   const storage = await createLocalStorage({ directory: join(config.dataDir, 'files') })
   const outbound = createOutbound({ allowPrivate: config.allowPrivateNetwork })
@@ -82,6 +83,7 @@ async function start(
   undo.push(media.close)
   const sandbox = createSandbox({ directory: join(config.dataDir, 'sandbox') })
   undo.push(sandbox.close)
+  const provider = (name: string) => (name === sandbox.name ? sandbox : undefined)
   const links = createLinks({ publicUrl: config.publicUrl, secret: signingSecret, clock })
 
   // stopped last to first: no more requests, then no more tasks
@@ -103,10 +105,12 @@ async function start(
         policies,
         getJob: createGetJob(pool),
         rateLimits: createRateLimits(pool),
-        authenticate: createAuthenticate(pool, policies, clock.now),
+        authenticate: createAuthenticate(pool, policies, clock.now, sessionSecret),
         submit: createSubmit(submitPool, log),
         findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,
+        sessionSecret,
+        provider,
         // live keys never reach the sandbox; upstreams come with their own settings
         chooseProvider: (mode) => (mode === 'test' ? sandbox : undefined),
         ...links,
@@ -123,7 +127,7 @@ async function start(
       clock,
       log,
       catalogue,
-      provider: (name: string) => (name === sandbox.name ? sandbox : undefined),
+      provider,
       storage,
       media,
       outbound,

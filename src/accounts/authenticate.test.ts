@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type pg from 'pg'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
@@ -10,7 +11,8 @@ const { pool } = await cloneDatabase()
 const customer = await makeCustomer(pool, { mode: 'test' })
 let now = new Date('2026-11-20T12:00:00Z')
 const policies = createPolicySource(pool, { now: () => now })
-const authenticate = createAuthenticate(pool, policies, () => now)
+const sessionSecret = randomBytes(32)
+const authenticate = createAuthenticate(pool, policies, () => now, sessionSecret)
 
 const refused = (
   code: string,
@@ -32,6 +34,7 @@ test('a good key tells whose request it is, and in which mode', async () => {
     segments: [],
     allowedModels: [],
     requestsPerMinute: null,
+    expiresAt: null,
   })
   const live = await authenticate(await keyWith({ mode: 'live' }), 'submit_job', '127.0.0.1')
   assert.equal(live.mode, 'live')
@@ -53,9 +56,8 @@ test('a mistyped key is INVALID_API_KEY without asking the database', async () =
     key.slice(0, -1) + (key.endsWith('0') ? '1' : '0'),
     "' or 1=1 --",
   ]) {
-    await assert.rejects(createAuthenticate(silent, policies, () => now)(text, 'submit_job', '127.0.0.1'), {
-      code: 'INVALID_API_KEY',
-    })
+    const deaf = createAuthenticate(silent, policies, () => now, sessionSecret)
+    await assert.rejects(deaf(text, 'submit_job', '127.0.0.1'), { code: 'INVALID_API_KEY' })
   }
 })
 

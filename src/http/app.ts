@@ -3,7 +3,9 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { check, compile, sentence } from '../json-schema.ts'
+import { acceptCallbacks } from './callbacks.ts'
 import { cancelJobRoute } from './cancel-job.ts'
+import { createSessionRoute } from './create-session.ts'
 import { answerClientError, answerError } from './errors.ts'
 import { estimateJobRoute } from './estimate-job.ts'
 import { serveFiles } from './files.ts'
@@ -32,6 +34,7 @@ export const routes: AnyRoute[] = [
   listWebhookDeliveriesRoute,
   redeliverWebhookRoute,
   testWebhookRoute,
+  createSessionRoute,
 ]
 
 /** The HTTP server, not yet listening. */
@@ -83,6 +86,7 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
   for (const declared of routes) register(app, services, declared)
   serveHealth(app, services)
   acceptUploads(app, services)
+  acceptCallbacks(app, services)
   serveFiles(app, services)
   return app
 }

@@ -5,13 +5,16 @@ import type { KeyScope } from '../accounts/keys.ts'
 import type { ApiErrorCode } from '../errors.ts'
 import type { Services } from './services.ts'
 
+/** Which keys an operation takes. */
+export type RouteScope = KeyScope | 'any' | undefined
+
 /** The declaration of one operation: routes are registered, and documented, from it. */
 export interface Route<
   Body extends TSchema,
   Query extends TSchema,
   Params extends TSchema,
   Answer extends TSchema,
-  Scope extends KeyScope | undefined = KeyScope | undefined,
+  Scope extends RouteScope = RouteScope,
 > {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** A last parameter that ends in + takes the rest of the path, slashes included. */
@@ -19,7 +22,7 @@ export interface Route<
   /** The name of the operation, as in the docs. */
   name: string
   summary: string
-  /** The right that a key needs; undefined for what needs no key, and may be personalised by one. */
+  /** The right that a key needs; 'any' for what every key may do; undefined for what needs none, and may be personalised. */
   scope: Scope
   body?: Body
   query?: Query
@@ -35,7 +38,7 @@ export interface Route<
       body: Static<Body>
       query: Static<Query>
       params: Static<Params>
-      caller: Scope extends KeyScope ? Caller : Caller | undefined
+      caller: Scope extends string ? Caller : Caller | undefined
       requestId: string
       headers: FastifyRequest['headers']
     },
@@ -53,6 +56,7 @@ export const keyErrors: ApiErrorCode[] = [
   'INVALID_API_KEY',
   'API_KEY_INACTIVE',
   'API_KEY_EXPIRED',
+  'INVALID_SESSION',
   'IP_NOT_WHITELISTED',
   'OPERATION_NOT_ALLOWED',
   'USER_BANNED',
@@ -66,7 +70,7 @@ export function route<
   Query extends TSchema,
   Params extends TSchema,
   Answer extends TSchema,
-  Scope extends KeyScope | undefined,
+  Scope extends RouteScope,
 >(declaration: Route<Body, Query, Params, Answer, Scope>): AnyRoute {
   return declaration as unknown as AnyRoute
 }
@@ -91,7 +95,7 @@ export function register(app: FastifyInstance, services: Services, declared: Any
     onRequest: async (request) => {
       const key = readKey(request)
       if (scope === undefined && key === undefined) return
-      request.caller = await services.authenticate(key, scope, request.ip)
+      request.caller = await services.authenticate(key, scope === 'any' ? undefined : scope, request.ip)
       await takeOfKey(services, request.caller)
     },
     ...(rest !== undefined && {

@@ -4,6 +4,7 @@ import type { AcceptContext } from '../jobs/accept.ts'
 import type { GetJob } from '../jobs/read.ts'
 import type { FileUrl } from '../jobs/settle.ts'
 import type { PolicySource } from '../policy/policy.ts'
+import type { Provider } from '../providers/provider.ts'
 import type { Storage } from '../storage/local.ts'
 
 /** What the operations work with; put together once in main.ts. */
@@ -17,4 +18,9 @@ export interface Services extends AcceptContext {
   /** Signs a URL of this server's own for one method and path until a moment. */
   signUrl(path: string, expiresAt: Date, method?: string): string
   verifyUrl(path: string, query: unknown, method: string): 'valid' | 'expired' | 'forged'
+  sessionSecret: Buffer
+  /** The provider of this name, if it is set up. */
+  provider(name: string): Provider | undefined
+  /** The job that a callback's token was made for; undefined if it was not made here for this upstream. */
+  callbackJob(upstream: string, token: string): string | undefined
 }

@@ -1,7 +1,7 @@
-import { isUnavailable } from '../db.ts'
+import { type Db, isUnavailable } from '../db.ts'
 import type { JobFailureCode } from '../errors.ts'
 import type { Json, PollOutcome, Provider } from '../providers/provider.ts'
-import { addTask } from '../queue/tasks.ts'
+import { addTask, bringForward } from '../queue/tasks.ts'
 import type { JobContext } from './context.ts'
 import { OutputUnavailable, storeOutputs } from './outputs.ts'
 import { completeJob, failJob } from './settle.ts'
@@ -49,6 +49,11 @@ export async function pollJob(context: JobContext, jobId: string, outputFailures
     }
     await pollAgain(context, jobId, provider, job, failures)
   }
+}
+
+/** Asks the provider at once about a job that waits for its next poll; does nothing for any other. */
+export async function bringPollForward(db: Db, jobId: string): Promise<void> {
+  await bringForward(db, `poll:${jobId}`)
 }
 
 // No answer counts as running: the time limit is what ends the waiting.

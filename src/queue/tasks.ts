@@ -29,6 +29,21 @@ export async function addTask<Name extends TaskName>(
   })
 }
 
+/**
+ * Lets the waiting task of this key run now, unless it is to run sooner. Nothing happens if none waits; one that is under
+ * way goes on as it is.
+ */
+export async function bringForward(db: Db, key: string): Promise<void> {
+  await db.query({
+    name: 'bring-task-forward',
+    text: `
+      select from graphile_worker.reschedule_jobs(
+        array(select id from graphile_worker.jobs where key = $1 and locked_at is null and run_at > now()),
+        run_at => now())`,
+    values: [key],
+  })
+}
+
 /** Adds a `dispatch` task per job in one call: one NOTIFY for all, since a NOTIFY makes commits wait in line. */
 export async function addDispatchTasks(db: Db, jobIds: string[]): Promise<void> {
   await db.query({

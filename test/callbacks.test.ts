@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import { test } from 'node:test'
+import { systemClock } from '../src/clock.ts'
+import { loadSigningSecret } from '../src/config.ts'
+import { createLinks } from '../src/links.ts'
+import { cloneDatabase, makeCustomer, transfersOf } from './database.ts'
+import { startGateway } from './gateway.ts'
+import { seedBody, textToVideo } from './seeds.ts'
+import { until } from './webhook-fixture.ts'
+
+const { pool, url } = await cloneDatabase()
+const gateway = await startGateway({ databaseUrl: url })
+const customer = await makeCustomer(pool)
+const links = createLinks({
+  publicUrl: gateway.url,
+  secret: loadSigningSecret(gateway.dataDir),
+  clock: systemClock,
+})
+
+async function submit(magic: string): Promise<string> {
+  const { input } = seedBody(textToVideo)
+  const body = { model: textToVideo, input: { ...input, duration: '3', prompt: `a lake ${magic}` } }
+  const answer = await gateway.call('POST', '/v1/jobs/submit', { key: customer.key, body })
+  assert.equal(answer.status, 200, JSON.stringify(answer.body))
+  return answer.body.jobId
+}
+
+const callBack = (jobId: string, body: unknown = { status: 'done' }) =>
+  gateway.call('POST', links.callbackUrl('sandbox', jobId), { body })
+const received = async (jobId: string, body?: unknown) => {
+  const answer = await callBack(jobId, body)
+  assert.deepEqual([answer.status, answer.body], [200, { received: true }])
+}
+const statusOf = async (jobId: string) =>
+  (await gateway.call('GET', `/v1/jobs/${jobId}`, { key: customer.key })).body.status
+const tasksOf = async (jobId: string) => {
+  const { rows } = await pool.query(
+    "select t.identifier, j.payload, j.run_at from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id where payload ->> 'jobId' = $1",
+    [jobId],
+  )
+  return rows
+}
+
+test('a callback has a job asked about at once that would have waited for an hour, and ends it once', async () => {
+  const jobId = await submit('[sandbox:processing 1]')
+  // between two polls, so that none is under way that would plan the next one
+  await until(async () => {
+    const { rowCount } = await pool.query(
+      `update graphile_worker._private_jobs
+       set run_at = now() + interval '1 hour', payload = jsonb_set(payload::jsonb, '{outputFailures}', '1')
+       where key = 'poll:' || $1 and locked_at is null`,
+      [jobId],
+    )
+    return rowCount === 1 || undefined
+  })
+  await received(jobId)
+  assert.equal((await gateway.ended(jobId, customer.key)).status, 'completed')
+  assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 0 })
+  // late and repeated ones find nothing to do
+  await Promise.all([received(jobId), received(jobId), received(jobId)])
+  assert.equal(await statusOf(jobId), 'completed')
+  assert.deepEqual(await tasksOf(jobId), [])
+})
+
+test('what a callback says is not believed, and what the poll knows is kept', async () => {
+  const jobId = await submit('[sandbox:processing 300]')
+  const set = () =>
+    pool.query(
+      `update graphile_worker._private_jobs
+       set run_at = now() + interval '1 hour', payload = jsonb_set(payload::jsonb, '{outputFailures}', '2')
+       where key = 'poll:' || $1 and locked_at is null`,
+      [jobId],
+    )
+  await until(async () => (await set()).rowCount === 1 || undefined)
+  await received(jobId, { status: 'failed', jobId, output: 'https://evil.example.com/x.mp4' })
+  // the poll was made, found it running, and planned the next one
+  const [task] = await until(async () => {
+    const found = await tasksOf(jobId)
+    return found[0]?.run_at < new Date(Date.now() + 1_800_000) ? found : undefined
+  })
+  assert.equal(task.payload.outputFailures, 2)
+  assert.equal(await statusOf(jobId), 'processing')
+})
+
+test('a callback for a job that has not been sent yet, or is none at all, changes nothing', async () => {
+  const jobId = await submit('[sandbox:pending 60]')
+  const before = await until(async () => {
+    const found = await tasksOf(jobId)
+    return found.length === 1 ? found : undefined
+  })
+  await received(jobId)
+  assert.equal(await statusOf(jobId), 'pending')
+  assert.deepEqual(
+    (await tasksOf(jobId)).map((task) => task.identifier),
+    before.map((task) => task.identifier),
+  )
+  await received('job_0123456789')
+  assert.deepEqual(await tasksOf('job_0123456789'), [])
+})
+
+test('a token of another job, upstream or secret is INVALID_WORKER_SECRET, an unknown upstream NOT_FOUND', async () => {
+  const forge = createLinks({ publicUrl: gateway.url, secret: 'another', clock: systemClock })
+  const [one, other] = ['job_1', 'job_2'].map((jobId) => links.callbackUrl('sandbox', jobId)) as [
+    string,
+    string,
+  ]
+  const ofOther = other.split('.').at(-1)
+  for (const wrong of [
+    one.replace(/\.[\w-]{43}$/, `.${ofOther}`),
+    one.replace(/.$/, ''),
+    `${one}A`,
+    `${gateway.url}/callbacks/sandbox/x`,
+    forge.callbackUrl('sandbox', 'job_1'),
+    links.callbackUrl('acme', 'job_1').replace('/acme/', '/sandbox/'),
+  ]) {
+    const { status, body } = await gateway.call('POST', wrong, { body: {} })
+    assert.deepEqual([status, body.error?.code], [401, 'INVALID_WORKER_SECRET'], wrong)
+  }
+  const unknown = await gateway.call('POST', links.callbackUrl('acme', 'job_1'), { body: {} })
+  assert.deepEqual([unknown.status, unknown.body.error.code], [404, 'NOT_FOUND'])
+})
+
+test('a callback takes a body of any type, or none, up to 64 KB', async () => {
+  const target = links.callbackUrl('sandbox', 'job_1')
+  for (const [body, type] of [
+    ['', 'application/json'],
+    ['{"broken', 'application/json'],
+    ['a=b', 'application/x-www-form-urlencoded'],
+    ['x'.repeat(65_536), 'text/plain'],
+  ] as const) {
+    const answer = await gateway.call('POST', target, { body, headers: { 'content-type': type } })
+    assert.equal(answer.status, 200, type)
+  }
+  assert.equal((await gateway.call('POST', target)).status, 200)
+  const large = await gateway.call('POST', target, { body: 'x'.repeat(65_537) })
+  assert.deepEqual([large.status, large.body.error.code], [413, 'PAYLOAD_TOO_LARGE'])
+})
+
+test('a wrong token is refused before the body has come', async () => {
+  const answer = await new Promise<number | undefined>((resolve, reject) => {
+    const sent = request(
+      `${gateway.url}/callbacks/sandbox/x`,
+      { method: 'POST', headers: { 'content-type': 'application/json', 'content-length': '60000' } },
+      (response) => {
+        resolve(response.statusCode)
+        sent.destroy()
+      },
+    )
+    sent.on('error', reject)
+    // of the announced body not one byte is ever sent
+    sent.flushHeaders()
+  })
+  assert.equal(answer, 401)
+})
