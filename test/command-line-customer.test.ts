@@ -265,7 +265,7 @@ test('of several outputs each has its file, numbered from the second', async () 
   assert.deepEqual(contents, ['bytes of /a', 'bytes of /b', 'bytes of /c'])
 })
 
-test('a file that comes cut off leaves nothing under its name', async () => {
+test('a file that comes cut off leaves what was there, and no part of itself', async () => {
   let downloads = 0
   const url = await serve((request, response) => {
     const outputs = [{ url: `http://${request.headers.host}/a`, type: 'video' }]
@@ -275,13 +275,15 @@ test('a file that comes cut off leaves nothing under its name', async () => {
     response.writeHead(200, { 'content-length': '1000' })
     response.write('half', () => request.socket.destroy())
   })
-  const lines = await fails(['submit', 'a/b/c', '--out', 'cut.mp4'], { FILMGATE_URL: url })
+  await writeFile(join(folder, 'cut.mp4'), 'whole')
+  const lines = await fails(['submit', 'a/b/c', '--out', 'cut.mp4', '--force'], { FILMGATE_URL: url })
   assert.match(lines.join('\n'), /gives no answer .*\njob_1 can be looked at with: curl /)
   assert.equal(downloads, 4)
   assert.deepEqual(
     (await readdir(folder)).filter((name) => name.includes('cut')),
-    [],
+    ['cut.mp4'],
   )
+  assert.equal(await readFile(join(folder, 'cut.mp4'), 'utf8'), 'whole')
 })
 
 test('a file that is there is written over only with --force, and is looked for before anything is charged', async () => {

@@ -12,6 +12,8 @@ interface Model {
   versions: { versionId: string; inputSchema: { properties: Record<string, FieldSchema> } }[]
 }
 
+const pictureMedia: (string | undefined)[] = ['image', 'any']
+
 /** The first field of the model's input that takes a picture, or a list of them. */
 export async function findPictureField(
   api: Api,
@@ -27,10 +29,10 @@ export async function findPictureField(
     throw new CommandFailed(`${model.slug} ${what}`)
   }
   const fields = Object.entries(found.inputSchema.properties)
-  const [name, schema] = fields.find(([, field]) => mediaOf(field) === 'image') ?? []
+  const [name, schema] = fields.find(([, field]) => pictureMedia.includes(mediaOf(field))) ?? []
   if (name !== undefined) return { name, isList: schema?.items !== undefined }
   const candidates = fields.map(([name, field]) => (mediaOf(field) ? `${name} (${mediaOf(field)})` : name))
-  throw new CommandFailed(`${model.slug} takes no picture; its fields are ${candidates.join(', ')}`)
+  throw new CommandFailed(`${model.slug} has no picture field; its fields are ${candidates.join(', ')}`)
 }
 
 function mediaOf(field: FieldSchema): string | undefined {
