@@ -9,6 +9,8 @@ const fileLinkLifeMs = 7 * 24 * 3_600_000
 export interface Links {
   /** The origin of links where PUBLIC_URL does not set it: the address that the server got. */
   setOrigin(origin: string): void
+  /** Where clients reach this server. */
+  origin(): string
   fileUrl(key: string): string
   signUrl(path: string, expiresAt: Date, method?: string): string
   verifyUrl(path: string, query: unknown, method: string): 'valid' | 'expired' | 'forged'
@@ -25,16 +27,19 @@ export function createLinks(options: { publicUrl: string | undefined; secret: st
   const { secret, clock } = options
   const callbackSecret = deriveSecret(secret, 'callbacks')
   let origin = options.publicUrl
-  const sign: Links['signUrl'] = (path, expiresAt, method = 'GET') => {
+  const knownOrigin = () => {
     if (origin === undefined) throw new Error('the public URL is not known yet')
-    return signUrl({ origin, path, expiresAt, method, secret })
+    return origin
   }
+  const sign: Links['signUrl'] = (path, expiresAt, method = 'GET') =>
+    signUrl({ origin: knownOrigin(), path, expiresAt, method, secret })
   const verify = (path: string, query: unknown, method: string, now: Date) =>
     verifySignedUrl({ path, method, secret, now, query: query as Record<string, unknown> })
   return {
     setOrigin(listening) {
       origin ??= listening
     },
+    origin: knownOrigin,
     fileUrl: (key) => sign(`/files/${key}`, new Date(clock.now().getTime() + fileLinkLifeMs)),
     signUrl: sign,
     verifyUrl: (path, query, method) => verify(path, query, method, clock.now()),

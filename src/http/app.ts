@@ -5,16 +5,26 @@ import { newId } from '../ids.ts'
 import { check, compile, sentence } from '../json-schema.ts'
 import { acceptCallbacks } from './callbacks.ts'
 import { cancelJobRoute } from './cancel-job.ts'
+import { catalogModelRoute } from './catalog/get-model.ts'
+import { catalogProviderRoute } from './catalog/get-provider.ts'
+import { capabilityGroupsRoute } from './catalog/list-capability-groups.ts'
+import { catalogCategoriesRoute } from './catalog/list-categories.ts'
+import { catalogModelsRoute } from './catalog/list-models.ts'
+import { catalogProvidersRoute } from './catalog/list-providers.ts'
 import { createSessionRoute } from './create-session.ts'
 import { answerClientError, answerError } from './errors.ts'
 import { estimateJobRoute } from './estimate-job.ts'
 import { serveFiles } from './files.ts'
 import { getJobRoute } from './get-job.ts'
+import { getModelRoute } from './get-model.ts'
 import { getUploadRoute } from './get-upload.ts'
 import { serveHealth } from './health.ts'
 import { listJobsRoute } from './list-jobs.ts'
+import { listModelsRoute } from './list-models.ts'
+import { listProvidersRoute } from './list-providers.ts'
 import { listWebhookDeliveriesRoute } from './list-webhook-deliveries.ts'
 import { presignUploadRoute } from './presign-upload.ts'
+import { providerModelsRoute } from './provider-models.ts'
 import { acceptUploads } from './put-upload.ts'
 import { redeliverWebhookRoute } from './redeliver-webhook.ts'
 import { type AnyRoute, register } from './route.ts'
@@ -22,7 +32,7 @@ import type { Services } from './services.ts'
 import { submitJobRoute } from './submit-job.ts'
 import { testWebhookRoute } from './test-webhook.ts'
 
-/** Every keyed operation. */
+/** Every operation under /v1. */
 export const routes: AnyRoute[] = [
   submitJobRoute,
   estimateJobRoute,
@@ -31,6 +41,16 @@ export const routes: AnyRoute[] = [
   cancelJobRoute,
   presignUploadRoute,
   getUploadRoute,
+  listModelsRoute,
+  getModelRoute,
+  listProvidersRoute,
+  providerModelsRoute,
+  catalogModelsRoute,
+  catalogModelRoute,
+  catalogProvidersRoute,
+  catalogProviderRoute,
+  catalogCategoriesRoute,
+  capabilityGroupsRoute,
   listWebhookDeliveriesRoute,
   redeliverWebhookRoute,
   testWebhookRoute,

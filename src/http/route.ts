@@ -3,6 +3,7 @@ import type { Static, TSchema } from 'typebox'
 import type { Caller } from '../accounts/authenticate.ts'
 import type { KeyScope } from '../accounts/keys.ts'
 import type { ApiErrorCode } from '../errors.ts'
+import { Prepared, sendPrepared } from './prepared.ts'
 import type { Services } from './services.ts'
 
 /** Which keys an operation takes. */
@@ -44,7 +45,7 @@ export interface Route<
     },
     services: Services,
     reply: FastifyReply,
-  ): Promise<Static<Answer>>
+  ): Promise<Static<Answer> | Prepared<Static<Answer>>>
 }
 
 export type AnyRoute = Route<TSchema, TSchema, TSchema, TSchema>
@@ -120,7 +121,9 @@ export function register(app: FastifyInstance, services: Services, declared: Any
       underWay.add(work)
       const done = () => underWay.delete(work)
       work.then(done, done)
-      return work
+      return work.then((answer) =>
+        answer instanceof Prepared ? sendPrepared(request, reply, answer) : answer,
+      )
     },
   }
   if (method === 'GET' || body) app.route(options)

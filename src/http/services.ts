@@ -15,6 +15,8 @@ export interface Services extends AcceptContext {
   policies: PolicySource
   storage: Storage
   fileUrl: FileUrl
+  /** Where clients reach this server, as the docs print it. */
+  origin(): string
   /** Signs a URL of this server's own for one method and path until a moment. */
   signUrl(path: string, expiresAt: Date, method?: string): string
   verifyUrl(path: string, query: unknown, method: string): 'valid' | 'expired' | 'forged'

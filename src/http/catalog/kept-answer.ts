@@ -1,0 +1,39 @@
+import type { FastifyReply } from 'fastify'
+import type { Caller } from '../../accounts/authenticate.ts'
+import type { Policy } from '../../policy/policy.ts'
+import { type Audience, audienceOf } from '../audience.ts'
+import { Prepared } from '../prepared.ts'
+import type { Services } from '../services.ts'
+
+type Answering<Answer> = (
+  services: Services,
+  caller: Caller | undefined,
+  reply: FastifyReply,
+  name?: string,
+) => Promise<Prepared<Answer>>
+
+/**
+ * Answers about the catalogue. Without a key everybody gets the same, so it is made once for each policy and kept;
+ * `name` tells apart what one operation answers, and is kept only where `make` did not throw.
+ */
+export function keptAnswer<Answer>(make: (audience: Audience, name: string) => Answer): Answering<Answer> {
+  // the origin that is in the answers is as old as the first policy, and lives as long as the process
+  const kept = new WeakMap<Policy, Map<string, Prepared<Answer>>>()
+  return async (services, caller, reply, name = '') => {
+    reply.header('vary', 'authorization, x-api-key')
+    if (caller !== undefined) {
+      const prepared = new Prepared(make(audienceOf(services, caller), name))
+      reply.header('cache-control', 'private, max-age=300')
+      return prepared
+    }
+    const policy = await services.policies.recent()
+    const answers = kept.get(policy) ?? new Map<string, Prepared<Answer>>()
+    kept.set(policy, answers)
+    const { catalogue, origin } = services
+    const prepared =
+      answers.get(name) ?? new Prepared(make({ catalogue, policy, caller, origin: origin() }, name))
+    answers.set(name, prepared)
+    reply.header('cache-control', 'public, max-age=300')
+    return prepared
+  }
+}

@@ -1,0 +1,61 @@
+import { hash } from 'node:crypto'
+import { type Static, Type } from 'typebox'
+import type { Model } from '../catalogue/load.ts'
+import { currentVersion } from '../policy/versions.ts'
+import type { Audience } from './audience.ts'
+import { pricing, pricingExample, toPricing } from './pricing-answer.ts'
+import { orNull } from './schemas.ts'
+
+/** The id of a model: the same on every server, for as long as its slug is. */
+export function modelId(slug: string): string {
+  return `model_${hash('sha256', slug).slice(0, 24)}`
+}
+
+export const modelSummary = Type.Object({
+  id: Type.String({ description: 'Stands for the slug in GET /v1/models/{model}.' }),
+  slug: Type.String({ description: 'What submit takes as model.' }),
+  providerId: Type.String(),
+  providerName: Type.String(),
+  name: Type.String(),
+  description: Type.String(),
+  category: Type.String({ description: 'What comes out: video, image, audio or text.' }),
+  capability: Type.String({ description: 'What it does, such as image-to-video.' }),
+  currentVersion: orNull(
+    Type.String({ description: 'The version of a job that names none; null while none takes jobs.' }),
+  ),
+  versionCount: Type.Integer({ minimum: 1 }),
+  currentVersionPricing: orNull(pricing),
+})
+
+/** For the examples of declarations. */
+export const modelExample: Static<typeof modelSummary> = {
+  id: 'model_3e97d88590d43dfe6d7d5664',
+  slug: 'kling/kling-omni-o1/image-to-video',
+  providerId: 'kling',
+  providerName: 'Kling',
+  name: 'Kling O1',
+  description: 'Sets one picture in motion as the prompt says.',
+  category: 'video',
+  capability: 'image-to-video',
+  currentVersion: 'v1.0',
+  versionCount: 1,
+  currentVersionPricing: pricingExample,
+}
+
+/** A model as lists show it. */
+export function toModelSummary({ policy, caller }: Audience, model: Model): Static<typeof modelSummary> {
+  const current = currentVersion(policy, model)
+  return {
+    id: modelId(model.slug),
+    slug: model.slug,
+    providerId: model.provider.id,
+    providerName: model.provider.name,
+    name: model.name,
+    description: model.description,
+    category: model.category,
+    capability: model.capability,
+    currentVersion: current?.version ?? null,
+    versionCount: model.versions.length,
+    currentVersionPricing: current === undefined ? null : toPricing(caller, model, current),
+  }
+}
