@@ -82,6 +82,10 @@ const commands = [
   'ledger verify',
   'job show',
   'job list',
+  'webhook secret',
+  'webhook rotate-secret',
+  'webhook schedule',
+  'webhook test',
 ]
 
 test('every command has its help', { concurrency: true }, async (t) => {

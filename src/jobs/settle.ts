@@ -3,7 +3,7 @@ import { type Db, transaction } from '../db.ts'
 import { type JobFailureCode, jobFailures } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { refund } from '../ledger/ledger.ts'
-import { addTask } from '../queue/tasks.ts'
+import { addDelivery } from '../webhooks/deliver.ts'
 
 /** A stored output file with what is known of it. */
 export interface StoredOutput {
@@ -148,5 +148,5 @@ async function addWebhook(db: Db, jobId: string, job: EndedRow, end: Record<stri
     job.webhook_url,
     body,
   ])
-  await addTask(db, 'deliver_webhook', { webhookId: id }, { key: id })
+  await addDelivery(db, id, { isRedelivery: false })
 }

@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { startHeartbeat } from '../queue/heartbeat.ts'
 import { type RunningTasks, startRunner } from '../queue/runner.ts'
 import { createDeliver } from '../webhooks/deliver.ts'
+import { placesOfAll } from '../webhooks/turns.ts'
 import type { JobContext } from './context.ts'
 import { dispatchJob } from './dispatch.ts'
 import { pollJob } from './poll.ts'
@@ -34,7 +35,7 @@ export async function startWorker(
   }
   try {
     await start(8, { poll: ({ jobId, outputFailures }) => pollJob(context, jobId, outputFailures ?? 0) })
-    await start(16, { deliver_webhook: createDeliver(context) })
+    await start(placesOfAll, { deliver_webhook: createDeliver(context) })
     await start(16, { dispatch: ({ jobId }, { attempts }) => dispatchJob(context, jobId, attempts) })
   } catch (error) {
     await stop().catch((stopError) => log.error({ err: stopError }, 'stopping failed'))

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import type { Clock } from '../clock.ts'
-import { transaction } from '../db.ts'
+import { type Db, transaction } from '../db.ts'
 import type { Outbound } from '../outbound.ts'
 import { addTask, type Tasks } from '../queue/tasks.ts'
 import { nextAttemptDelayMs, type WebhookSchedule } from './schedule.ts'
@@ -24,7 +24,7 @@ interface Context {
 
 /** The task of one attempt: of the schedule, or asked for by hand. Each has a key of its own. */
 export function addDelivery(
-  db: Parameters<typeof addTask>[0],
+  db: Db,
   webhookId: string,
   options: { isRedelivery: boolean; runAt?: Date },
 ): Promise<void> {

@@ -2,20 +2,26 @@
 export type Turn = { end(): void; waitMs?: undefined } | { waitMs: number }
 
 interface Line {
-  underWay: number
-  /** How long the last attempt took; undefined: none has ended yet. */
+  /** When each of those under way began, the oldest first. */
+  starts: Set<{ at: number }>
+  /** How long the last one took; undefined: none has ended yet. */
   lastMs?: number
   /** When the last of those that were sent away may ask again. */
   endsAt: number
 }
 
-// Of the 16 deliveries that a process makes at once. A customer can have any number of host names, so names alone
-// would bound nobody.
-const mostOfHost = 4
-const mostOfUser = 8
-/** A host that took this long is given one delivery at a time until it is quicker: several such hosts leave room. */
+/** How many deliveries a process makes at once. */
+export const placesOfAll = 16
+/** The others are for hosts that have few. It bounds each user too, who can have any number of host names. */
+const placesShared = 12
+const placesOfHost = 2
+/** Taken for the time of a host of which none has ended yet. */
+const usualMs = 200
+/** Below this a host may have more than its own places, since it soon gives them back. */
+const quickMs = 1_000
+/** Above this it is given one place until it is quicker: any number of such hosts leave room. */
 const slowMs = 5_000
-const shortestWaitMs = 500
+const shortestWaitMs = 100
 const longestWaitMs = 30_000
 const linesKept = 1_000
 
@@ -28,39 +34,49 @@ export function createTurns(
   now: () => number = () => performance.now(),
 ): (host: string, userId: string) => Turn {
   const lines = new Map<string, Line>()
+  let underWay = 0
 
   const lineOf = (name: string): Line => {
-    const line = lines.get(name) ?? { underWay: 0, endsAt: 0 }
+    const line = lines.get(name) ?? { starts: new Set(), endsAt: 0 }
     lines.set(name, line)
     return line
   }
   const forgetIdle = () => {
-    for (const [name, line] of lines) if (line.underWay === 0 && line.endsAt < now()) lines.delete(name)
+    for (const [name, line] of lines) if (line.starts.size === 0 && line.endsAt < now()) lines.delete(name)
+  }
+  const isOpen = (line: Line) => {
+    if (line.starts.size < ((line.lastMs ?? 0) < slowMs ? placesOfHost : 1)) return true
+    const [oldest] = line.starts
+    const isQuick = (line.lastMs ?? quickMs) < quickMs && now() - (oldest?.at ?? 0) < quickMs
+    return isQuick && underWay < placesShared
   }
 
   return (host, userId) => {
     if (lines.size >= linesKept) forgetIdle()
     const hostLine = lineOf(`host ${host}`)
     const userLine = lineOf(`user ${userId}`)
-    const hostLimit = (hostLine.lastMs ?? 0) < slowMs ? mostOfHost : 1
-    if (hostLine.underWay >= hostLimit) return { waitMs: joinLine(hostLine, hostLimit, now()) }
-    if (userLine.underWay >= mostOfUser) return { waitMs: joinLine(userLine, mostOfUser, now()) }
+    if (!isOpen(hostLine)) return { waitMs: joinLine(hostLine, now()) }
+    if (userLine.starts.size >= placesShared) return { waitMs: joinLine(userLine, now()) }
+    const start = { at: now() }
     const both = [hostLine, userLine]
-    const start = now()
-    for (const line of both) line.underWay += 1
+    for (const line of both) line.starts.add(start)
+    underWay += 1
     return {
       end() {
+        underWay -= 1
         for (const line of both) {
-          line.underWay -= 1
-          line.lastMs = now() - start
+          line.starts.delete(start)
+          line.lastMs = now() - start.at
         }
       },
     }
   }
 }
 
-function joinLine(line: Line, limit: number, now: number): number {
-  const paceMs = Math.min(1_000, Math.max(25, (line.lastMs ?? 1_000) / limit))
+function joinLine(line: Line, now: number): number {
+  const [oldest] = line.starts
+  const takesMs = Math.max(line.lastMs ?? usualMs, now - (oldest?.at ?? now))
+  const paceMs = Math.min(quickMs, takesMs / Math.max(1, line.starts.size))
   line.endsAt = Math.max(line.endsAt + paceMs, now + shortestWaitMs)
   if (line.endsAt - now <= longestWaitMs) return line.endsAt - now
   // a longer line is not kept in order, only apart
