@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createCanvas, type Image, loadImage } from '@napi-rs/canvas'
+import { type Canvas, createCanvas } from '@napi-rs/canvas'
 import { renderFilm } from '../src/providers/sandbox/render.ts'
 import { readRenderRequest } from '../src/providers/sandbox/request.ts'
 import { textToVideo } from '../src/providers/sandbox/text-to-video.ts'
@@ -26,7 +26,7 @@ export async function benchSandbox(): Promise<SandboxFigures[]> {
   try {
     // One second first: fonts, native libraries and the compiler are warm in a server too.
     await measure('text-to-video', null, '1', directory)
-    const picture = await paintedPicture()
+    const picture = paintedPicture()
     return [
       await measure('image-to-video', picture, '5', directory),
       await measure('text-to-video', null, '5', directory),
@@ -38,20 +38,22 @@ export async function benchSandbox(): Promise<SandboxFigures[]> {
 
 async function measure(
   kind: SandboxFigures['kind'],
-  picture: Image | null,
+  picture: Canvas | null,
   duration: string,
   directory: string,
 ): Promise<SandboxFigures> {
   const reading = readRenderRequest({
+    model: { slug: `bench/sandbox/${kind}`, capability: kind },
     input: { prompt: prompts[kind], duration, has_sound: 'true' },
     media: {},
   })
-  if ('problem' in reading) {
-    throw new Error(reading.problem)
+  if ('problem' in reading || reading.request.type !== 'video') {
+    throw new Error(JSON.stringify(reading))
   }
+  const sources = picture === null ? [] : [{ use: 'scene' as const, canvas: picture, footage: null }]
   const cpuBefore = process.cpuUsage()
   const wallBefore = performance.now()
-  await renderFilm(reading.request, picture, join(directory, `${kind}.mp4`), () => false)
+  await renderFilm(reading.request, sources, join(directory, `${kind}.mp4`), () => false)
   const cpu = process.cpuUsage(cpuBefore)
   const filmSeconds = Number(duration)
   return {
@@ -63,11 +65,11 @@ async function measure(
 }
 
 /** A photograph's worth of detail, without a photograph in the repository. */
-async function paintedPicture(): Promise<Image> {
+function paintedPicture(): Canvas {
   const canvas = createCanvas(1600, 1200)
   const scene = textToVideo('Snowy mountains at dawn above a lake', 1600, 1200, 1)
   scene.paint(canvas.getContext('2d'), 0.5, 1)
-  return await loadImage(canvas.toBuffer('image/jpeg', 90))
+  return canvas
 }
 
 if (import.meta.main) {

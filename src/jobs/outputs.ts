@@ -67,13 +67,17 @@ async function storeOutput(context: JobContext, base: string, output: ProviderOu
   })
 }
 
+// A picture is its own poster; sound has neither.
 async function storePreviews({ storage }: JobContext, base: string, found: Inspection & { ok: true }) {
-  if (!('poster' in found)) return { posterKey: null, thumbnailKey: null }
-  const posterKey = `${base}-poster.jpg`
-  const thumbnailKey = `${base}-thumbnail.jpg`
-  await storage.put(posterKey, Readable.from([found.poster]))
-  await storage.put(thumbnailKey, Readable.from([found.thumbnail]))
-  return { posterKey, thumbnailKey }
+  const store = async (name: string, jpeg: Uint8Array) => {
+    const key = `${base}-${name}.jpg`
+    await storage.put(key, Readable.from([jpeg]))
+    return key
+  }
+  return {
+    posterKey: 'poster' in found ? await store('poster', found.poster) : null,
+    thumbnailKey: 'thumbnail' in found ? await store('thumbnail', found.thumbnail) : null,
+  }
 }
 
 /** Lends the output as a file: the sandbox's own, or one that is downloaded for this. */

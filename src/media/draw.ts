@@ -18,24 +18,31 @@ export async function decodeImage(bytes: Buffer, contentType: string): Promise<I
   return image
 }
 
-/** Poster and thumbnail of one picture. `picture` is drawn on white, since JPEG knows no transparency. */
+/** Poster and thumbnail of a video's frame. */
 export async function drawPreviews(
-  picture: Canvas | Image,
+  frame: Canvas,
   size: { width: number; height: number },
 ): Promise<{ poster: Uint8Array; thumbnail: Uint8Array }> {
-  const poster = scaled(picture, size.width, size.height)
+  const poster = scaled(frame, size.width, size.height)
+  return {
+    poster: await poster.encode('jpeg', jpegQuality),
+    thumbnail: await drawThumbnail(poster, size),
+  }
+}
+
+/** `picture` is drawn on white, since JPEG knows no transparency. */
+export async function drawThumbnail(
+  picture: Canvas | Image,
+  size: { width: number; height: number },
+): Promise<Uint8Array> {
   const width = Math.min(thumbnailWidth, size.width)
   const height = Math.max(1, Math.round((size.height * width) / size.width))
   // One step of more than a half skips pixels, which shows as jagged edges.
-  let step: Canvas = poster
+  let step = picture
   while (step.width >= 2 * width && step.width > 2) {
     step = scaled(step, Math.ceil(step.width / 2), Math.ceil(step.height / 2))
   }
-  const thumbnail = scaled(step, width, height)
-  return {
-    poster: await poster.encode('jpeg', jpegQuality),
-    thumbnail: await thumbnail.encode('jpeg', jpegQuality),
-  }
+  return scaled(step, width, height).encode('jpeg', jpegQuality)
 }
 
 /** How bright a picture is on average and how much that varies over it, both on a scale of 0 to 255. */

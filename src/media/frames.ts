@@ -73,25 +73,48 @@ export async function decodeEveryFrame(path: string): Promise<DecodeCount> {
 
 /** Pictures of the track at the given times, upright and with square pixels. */
 export async function* picturesAt(track: InputVideoTrack, seconds: number[]): AsyncGenerator<Canvas> {
-  const width = await track.getDisplayWidth()
-  const height = await track.getDisplayHeight()
   for await (const sample of new VideoSampleSink(track).samplesAtTimestamps(seconds)) {
     if (sample === null) continue
     using frame = sample
-    yield await drawFrame(frame, width, height)
+    yield await (await frameDrawer(track))(frame)
   }
 }
 
-async function drawFrame(sample: VideoSample, width: number, height: number): Promise<Canvas> {
-  const raw = createCanvas(sample.visibleRect.width, sample.visibleRect.height)
-  const pixels = raw.getContext('2d').createImageData(raw.width, raw.height)
-  await rgbaOf(sample, pixels.data)
-  raw.getContext('2d').putImageData(pixels, 0, 0)
-  const canvas = createCanvas(width, height)
+/**
+ * The same on one canvas, which holds a picture until the next one is asked for: the pixels of a canvas of its own
+ * for each would pile up, as the garbage collector does not feel their weight.
+ */
+export async function* framesAt(track: InputVideoTrack, seconds: number[]): AsyncGenerator<Canvas> {
+  const draw = await frameDrawer(track)
+  for await (const sample of new VideoSampleSink(track).samplesAtTimestamps(seconds)) {
+    if (sample === null) continue
+    using frame = sample
+    yield await draw(frame)
+  }
+}
+
+/** Draws samples of one track, always on the same canvas. */
+async function frameDrawer(track: InputVideoTrack): Promise<(sample: VideoSample) => Promise<Canvas>> {
+  const canvas = createCanvas(await track.getDisplayWidth(), await track.getDisplayHeight())
   const context = canvas.getContext('2d')
-  const [alongX, alongY] = sample.rotation % 180 === 0 ? [width, height] : [height, width]
-  context.translate(width / 2, height / 2)
-  context.rotate((sample.rotation * Math.PI) / 180)
-  context.drawImage(raw, -alongX / 2, -alongY / 2, alongX, alongY)
-  return canvas
+  const raw = createCanvas(1, 1)
+  let pixels = raw.getContext('2d').createImageData(1, 1)
+  return async (sample) => {
+    const { width, height } = sample.visibleRect
+    if (pixels.width !== width || pixels.height !== height) {
+      ;[raw.width, raw.height] = [width, height]
+      pixels = raw.getContext('2d').createImageData(width, height)
+    }
+    await rgbaOf(sample, pixels.data)
+    raw.getContext('2d').putImageData(pixels, 0, 0)
+    const isUpright = sample.rotation % 180 === 0
+    const [alongX, alongY] = isUpright ? [canvas.width, canvas.height] : [canvas.height, canvas.width]
+    context.resetTransform()
+    context.translate(canvas.width / 2, canvas.height / 2)
+    context.rotate((sample.rotation * Math.PI) / 180)
+    context.drawImage(raw, -alongX / 2, -alongY / 2, alongX, alongY)
+    // One pixel is read so that it is drawn now: the library otherwise keeps the call, and with it the pixels.
+    context.getImageData(0, 0, 1, 1)
+    return canvas
+  }
 }

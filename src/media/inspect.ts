@@ -1,7 +1,7 @@
 import { open, readFile, stat } from 'node:fs/promises'
 import type { Canvas } from '@napi-rs/canvas'
 import { EncodedPacketSink, type Input, type InputTrack, type InputVideoTrack } from 'mediabunny'
-import { decodeImage, drawPreviews, measureLight } from './draw.ts'
+import { decodeImage, drawPreviews, drawThumbnail, measureLight } from './draw.ts'
 import { openMedia, picturesAt } from './frames.ts'
 import { type MediaType, readImage, sniff } from './image.ts'
 
@@ -11,16 +11,16 @@ export interface MediaTrack {
   durationSeconds: number
 }
 
-interface Previews {
-  /** JPEG of full size: the first frame worth looking at. */
-  poster: Uint8Array
-  /** JPEG of at most 480 pixels' width. */
-  thumbnail: Uint8Array
-}
-
 /** What a finished output turned out to be; `format` is the last part of `contentType`. */
 export type Inspection =
-  | ({ ok: true; type: 'video'; durationSeconds: number; tracks: MediaTrack[] } & Picture)
+  | ({
+      ok: true
+      type: 'video'
+      durationSeconds: number
+      tracks: MediaTrack[]
+      /** JPEG of full size: the first frame worth looking at. */
+      poster: Uint8Array
+    } & Picture)
   | ({ ok: true; type: 'image' } & Picture)
   | {
       ok: true
@@ -32,11 +32,13 @@ export type Inspection =
     }
   | { ok: false; message: string }
 
-interface Picture extends Previews {
+interface Picture {
   contentType: string
   format: string
   width: number
   height: number
+  /** JPEG of at most 480 pixels' width. */
+  thumbnail: Uint8Array
 }
 
 /** A picture is read whole into memory. */
@@ -75,8 +77,8 @@ async function inspectImage(path: string, maxPixels: number): Promise<Inspection
   const picture = await decodeImage(bytes, found.contentType)
   if (picture === undefined) return { ok: false, message: 'The picture does not decode.' }
   const { contentType, width, height } = found
-  const previews = await drawPreviews(picture, { width, height })
-  return { ok: true, type: 'image', contentType, format: formatOf(contentType), width, height, ...previews }
+  const thumbnail = await drawThumbnail(picture, { width, height })
+  return { ok: true, type: 'image', contentType, format: formatOf(contentType), width, height, thumbnail }
 }
 
 async function inspectTracks(input: Input, maxPixels: number): Promise<Inspection> {

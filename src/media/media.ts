@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises'
 import { Piscina } from 'piscina'
+import { limitedTo } from '../limited-to.ts'
 import type { InputCheck } from './check.ts'
 import type { InputKind } from './image.ts'
 import type { Inspection } from './inspect.ts'
@@ -35,6 +36,7 @@ export function createMedia(
   })
   // The pool replaces a thread that dies between tasks; without a listener the process would die with it.
   pool.on('error', () => {})
+  // Our own queue before the pool's, so that a task's time starts with the task and not with its waiting.
   const queue = limitedTo(threads)
   const run = <T extends InputCheck | Inspection>(name: string, path: string, more = {}) =>
     queue(async (): Promise<T | { ok: false; message: string }> => {
@@ -62,22 +64,5 @@ export function createMedia(
     checkInput: (path, kinds) => run<InputCheck>('checkInput', path, { kinds }),
     inspect: (path) => run<Inspection>('inspect', path),
     close: () => pool.destroy(),
-  }
-}
-
-/** Our own queue before the pool's, so that a task's time starts with the task and not with its waiting. */
-function limitedTo(slots: number): <T>(task: () => Promise<T>) => Promise<T> {
-  let free = slots
-  const waiting: (() => void)[] = []
-  return async (task) => {
-    if (free > 0) free -= 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
-    try {
-      return await task()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else free += 1
-    }
   }
 }

@@ -4,23 +4,21 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { createCanvas } from '@napi-rs/canvas'
+import type { Json } from '../provider.ts'
 import { openFilm } from './film.ts'
-import { inFolder, inspectFilm } from './fixture.ts'
+import { filmRequestOf, inFolder, inspectFilm } from './fixture.ts'
 import { writePlanes } from './pixels.ts'
 import { renderFilm } from './render.ts'
-import { type RenderRequest, readRenderRequest } from './request.ts'
 
-function requestFor(input: Parameters<typeof readRenderRequest>[0]['input']): RenderRequest {
-  const reading = readRenderRequest({ input: { resolution: '480p', ...input }, media: {} })
-  assert.ok('request' in reading)
-  return reading.request
+function requestFor(input: Record<string, Json>) {
+  return filmRequestOf({ resolution: '480p', ...input })
 }
 
 test('a film has exactly the asked frames, size and tracks, and its index in front', async () => {
   await inFolder(async (directory) => {
     const path = join(directory, 'film.mp4')
     const request = requestFor({ prompt: 'Sea', duration: '2', aspect_ratio: '9:16', has_sound: 'true' })
-    assert.equal(await renderFilm(request, null, path, () => false), true)
+    assert.equal(await renderFilm(request, [], path, () => false), true)
     const facts = await inspectFilm(path)
     assert.equal(facts.frames, 48)
     assert.equal(facts.videoSeconds, 2)
@@ -34,7 +32,7 @@ test('a film has exactly the asked frames, size and tracks, and its index in fro
 test('a film without sound has no sound track', async () => {
   await inFolder(async (directory) => {
     const path = join(directory, 'film.mp4')
-    await renderFilm(requestFor({ prompt: 'Sea', duration: 1 }), null, path, () => false)
+    await renderFilm(requestFor({ prompt: 'Sea', duration: 1 }), [], path, () => false)
     assert.equal((await inspectFilm(path)).audioSeconds, null)
   })
 })
@@ -43,7 +41,7 @@ test('the sound is quiet, never clips, has no offset, and starts and ends in sil
   await inFolder(async (directory) => {
     const path = join(directory, 'film.mp4')
     const request = requestFor({ prompt: 'Rain on the sea at night', duration: 3, has_sound: true })
-    await renderFilm(request, null, path, () => false)
+    await renderFilm(request, [], path, () => false)
     const { samples } = await inspectFilm(path)
     const left = samples.subarray(0, samples.length / 2)
     const peak = left.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0)
@@ -71,7 +69,7 @@ test('a second decoder plays the film to its end', async (context) => {
   }
   await inFolder(async (directory) => {
     const path = join(directory, 'film.mp4')
-    await renderFilm(requestFor({ prompt: 'Sea', duration: 1, has_sound: true }), null, path, () => false)
+    await renderFilm(requestFor({ prompt: 'Sea', duration: 1, has_sound: true }), [], path, () => false)
     const { stderr } = await run('ffmpeg', ['-v', 'warning', '-xerror', '-i', path, '-f', 'null', '-'])
     assert.equal(stderr, '')
   })
@@ -84,7 +82,7 @@ test('each shot starts with a key frame, where the shot before it ends', async (
       { prompt: 'Mountains', duration: 1 },
       { prompt: 'The sea', duration: 2 },
     ]
-    await renderFilm(requestFor({ prompt: 'Trip', duration: 1, multishot }), null, path, () => false)
+    await renderFilm(requestFor({ prompt: 'Trip', duration: 1, multishot }), [], path, () => false)
     const { frames, keyFrames } = await inspectFilm(path)
     assert.equal(frames, 24)
     assert.deepEqual(keyFrames, [0, 8])
@@ -117,6 +115,7 @@ test('a film that cannot be written says so instead of waiting', async () => {
       path: '/nonexistent/film.mp4',
       width: 64,
       height: 64,
+      framesPerSecond: 24,
       frames: 1,
       sound: null,
     })

@@ -11,10 +11,9 @@ import {
 } from 'mediabunny'
 import { writePlanes } from './pixels.ts'
 
-export const framesPerSecond = 24
 export const samplesPerSecond = 48_000
 const aacFrameSamples = 1024
-const keyFrameEvery = 2 * framesPerSecond
+const keyFrameEverySeconds = 2
 /** Frames the encoder may have waiting. Each holds 1.4 MB at 720p; more than this only costs memory. */
 const encoderQueueLimit = 4
 const bt709 = { primaries: 'bt709', transfer: 'bt709', matrix: 'bt709', fullRange: false } as const
@@ -28,6 +27,7 @@ export interface FilmOptions {
   path: string
   width: number
   height: number
+  framesPerSecond: number
   frames: number
   sound: SoundSource | null
 }
@@ -42,27 +42,32 @@ export interface Film {
 }
 
 /** Starts a film. An encoder's failure surfaces at the next `add` or at `finish`. */
-export async function openFilm({ path, width, height, frames, sound }: FilmOptions): Promise<Film> {
+export async function openFilm(options: FilmOptions): Promise<Film> {
+  const { framesPerSecond, frames } = options
   // With the packet counts known the index's place is reserved in front, so the file streams to disk.
   const output = new Output({
     format: new Mp4OutputFormat({ fastStart: 'reserve' }),
-    target: new FilePathTarget(path),
+    target: new FilePathTarget(options.path),
   })
-  const pictures = videoTrack(width, height)
-  const audio = sound === null ? null : audioTrack(sound)
+  const pictures = videoTrack(options)
+  const audio = options.sound === null ? null : audioTrack(options.sound)
   output.addVideoTrack(pictures.source, { frameRate: framesPerSecond, maximumPacketCount: frames })
   if (audio !== null) {
-    const packets = Math.ceil(samplesOfFrames(frames) / aacFrameSamples) + 1
+    const packets = Math.ceil(samplesUntil(frames) / aacFrameSamples) + 1
     output.addAudioTrack(audio.source, { maximumPacketCount: packets })
   }
   await output.start()
 
+  function samplesUntil(frame: number): number {
+    return Math.round((frame * samplesPerSecond) / framesPerSecond)
+  }
+
   let added = 0
   return {
     async add(canvas, { newShot }) {
-      await pictures.add(canvas, added, newShot || added % keyFrameEvery === 0)
+      await pictures.add(canvas, added, newShot || added % (keyFrameEverySeconds * framesPerSecond) === 0)
       added++
-      await audio?.reach(samplesOfFrames(added))
+      await audio?.reach(samplesUntil(added))
     },
     async finish() {
       await pictures.finish()
@@ -77,11 +82,24 @@ export async function openFilm({ path, width, height, frames, sound }: FilmOptio
   }
 }
 
-function samplesOfFrames(frames: number): number {
-  return Math.round((frames * samplesPerSecond) / framesPerSecond)
+/** The lowest level of H.264 that has room for these frames, as two hexadecimal digits. */
+function levelOf({ width, height, framesPerSecond }: FilmOptions): string {
+  const blocks = Math.ceil(width / 16) * Math.ceil(height / 16)
+  const level = levels.find(
+    ({ perFrame, perSecond }) => blocks <= perFrame && blocks * framesPerSecond <= perSecond,
+  )
+  return level?.code ?? '34'
 }
 
-function videoTrack(width: number, height: number) {
+// From table A-1 of the standard: macroblocks in a frame, and in a second.
+const levels = [
+  { code: '28', perFrame: 8_192, perSecond: 245_760 },
+  { code: '2a', perFrame: 8_704, perSecond: 522_240 },
+  { code: '33', perFrame: 36_864, perSecond: 983_040 },
+]
+
+function videoTrack(options: FilmOptions) {
+  const { width, height, framesPerSecond } = options
   const source = new EncodedVideoPacketSource('avc')
   const planes = new Uint8Array((width * height * 3) / 2)
   const packets = packetQueue()
@@ -98,7 +116,7 @@ function videoTrack(width: number, height: number) {
     error: packets.fail,
   })
   encoder.configure({
-    codec: width * height > 2_097_152 ? 'avc1.640032' : 'avc1.640028',
+    codec: `avc1.6400${levelOf(options)}`,
     width,
     height,
     framerate: framesPerSecond,

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { AudioDecoder, EncodedAudioChunk, EncodedVideoChunk, VideoDecoder } from '@napi-rs/webcodecs'
 import { ALL_FORMATS, EncodedPacketSink, FilePathSource, Input } from 'mediabunny'
 import type { Json, PollOutcome, Provider, ProviderRequest } from '../provider.ts'
+import { type FilmRequest, readRenderRequest } from './request.ts'
 
 /** Runs a test in a folder of its own. */
 export async function inFolder(run: (directory: string) => Promise<void>): Promise<void> {
@@ -28,6 +29,20 @@ export function requestOf(
     media: {},
     ...extra,
   }
+}
+
+/** What the sandbox reads out of a request for a film. */
+export function filmRequestOf(
+  input: Record<string, Json>,
+  media: ProviderRequest['media'] = {},
+  capability = 'text-to-video',
+): FilmRequest {
+  const model = { slug: `acme/painter/${capability}`, capability }
+  const reading = readRenderRequest({ model, input, media })
+  if ('problem' in reading || reading.request.type !== 'video') {
+    throw new Error(`no film: ${JSON.stringify(reading)}`)
+  }
+  return reading.request
 }
 
 /** Submits and returns the operation. */

@@ -38,10 +38,14 @@ export function jobFolder(directory: string, jobId: string) {
   return {
     path,
     request: at('request.json'),
-    picture: at('picture'),
+    source: (index: number): string => at(`source-${index}`),
     heartbeat: at('heartbeat.json'),
     failure: at('failure.json'),
-    output: at('output.mp4'),
+    /** In the order in which they are put in their places: with the last one all are there. */
+    outputs: (request: RenderRequest): string[] =>
+      request.type === 'video'
+        ? [at('output.mp4')]
+        : Array.from({ length: request.count }, (_, index) => at(`output-${index}.jpg`)),
     /** Each process writes its own, so that two that render the same job never share a file. */
     unfinished: (process: string): string => at(`output.${process}.part`),
   }
@@ -63,7 +67,7 @@ export async function writeDurably(folder: string, file: string, value: unknown)
   await syncPath(folder)
 }
 
-/** Copies a customer's picture into the folder, on disk when it returns. */
+/** Copies a customer's file into the folder, on disk when it returns. */
 export async function copyDurably(from: string, to: string): Promise<void> {
   await copyFile(from, to)
   await syncPath(to)

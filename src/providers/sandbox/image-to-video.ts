@@ -5,7 +5,7 @@ import { seededRandom } from './random.ts'
 import { paintWeather, readWeather } from './weather.ts'
 
 /** Below this share of the picture left by a cut to the frame's shape, the rest is filled softly instead. */
-const leastKeptShare = 0.5
+export const leastKeptShare = 0.5
 /** A camera never moves further than this share of the frame in one shot: faster makes the viewer sick. */
 const widestShift = 0.17
 
@@ -22,7 +22,7 @@ interface Plate {
 
 /** Moves the customer's own picture, with the camera that the prompt asks for. */
 export function imageToVideo(
-  picture: Image,
+  picture: Image | Canvas,
   prompt: string,
   width: number,
   height: number,
@@ -58,7 +58,7 @@ function stateAt(camera: Camera, progress: number, depth: number): CameraState {
   }
 }
 
-function layOut(picture: Image, width: number, height: number): Plate[] {
+function layOut(picture: Image | Canvas, width: number, height: number): Plate[] {
   const cover = Math.max(width / picture.width, height / picture.height)
   const kept = (width * height) / (picture.width * cover * (picture.height * cover))
   if (kept >= leastKeptShare) {
@@ -114,7 +114,7 @@ function drawPlate(
  * The picture at the size it is drawn at in the middle of a move. Shrinking a large picture once is what keeps
  * a frame cheap; enlarging a small one once is what keeps it smooth.
  */
-function scaled(picture: Image, extent: { width: number; height: number }): Canvas {
+function scaled(picture: Image | Canvas, extent: { width: number; height: number }): Canvas {
   const scale = 1.12
   const [width, height] = [extent.width * scale, extent.height * scale]
   // In steps of three at most: enlarged at once, the pixels of a tiny picture show as a grid.
@@ -133,7 +133,7 @@ function scaled(picture: Image, extent: { width: number; height: number }): Canv
 }
 
 /** The picture far out of focus over the whole frame. Drawn through a tiny canvas: the cheapest wide blur. */
-function blurred(picture: Image, width: number, height: number): Canvas {
+export function blurred(picture: Image | Canvas, width: number, height: number): Canvas {
   const cover = Math.max(width / picture.width, height / picture.height)
   const small = 1 / 24
   const tiny = prerender(width * small, height * small, (context) => {
@@ -154,7 +154,11 @@ function blurred(picture: Image, width: number, height: number): Canvas {
 }
 
 /** The picture with the two edges that end inside the frame faded out. */
-function feathered(picture: Image, extent: { width: number; height: number }, height: number): Canvas {
+function feathered(
+  picture: Image | Canvas,
+  extent: { width: number; height: number },
+  height: number,
+): Canvas {
   const canvas = scaled(picture, extent)
   const context = canvas.getContext('2d')
   const isWide = extent.height < height
@@ -179,7 +183,7 @@ const featherStops = [
   [0.2, 1],
 ] as const
 
-function vignetteLayer(width: number, height: number): Canvas {
+export function vignetteLayer(width: number, height: number): Canvas {
   // At full size: a copy that needs no scaling costs a fifth of one that does.
   return prerender(width, height, (context) => {
     const { width: w, height: h } = context.canvas

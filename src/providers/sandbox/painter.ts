@@ -3,6 +3,8 @@ import { createCanvas } from '@napi-rs/canvas'
 
 /** Draws one shot. Whatever does not move is drawn once beforehand; `paint` is called for every frame. */
 export interface Painter {
+  /** Awaited before each frame where the picture moves by itself. */
+  prepare?(progress: number): Promise<void>
   /** `progress` runs from 0 at the shot's first frame to 1 at its last; `seconds` count from the film's start. */
   paint(context: SKRSContext2D, progress: number, seconds: number): void
 }

@@ -1,11 +1,15 @@
 import { readFile } from 'node:fs/promises'
-import { type Image, loadImage } from '@napi-rs/canvas'
+import { type Canvas, loadImage } from '@napi-rs/canvas'
 import { imageSize } from 'image-size'
+import { atMost } from './frame-size.ts'
+import { prerender } from './painter.ts'
 
 /** A 50-megapixel picture takes 200 MB once decoded; larger ones are refused before anything is decoded. */
 const pixelLimit = 50_000_000
+/** What a picture is shrunk to: a job may bring a dozen, and no frame shows more of one. */
+const keptPixels = 8_000_000
 
-export type PictureReading = { picture: Image } | { problem: string }
+export type PictureReading = { picture: Canvas } | { problem: string }
 
 /**
  * Decodes a customer's picture. The size is read from the header first, so that a small file that claims
@@ -23,8 +27,15 @@ export async function readPicture(path: string): Promise<PictureReading> {
     }
   }
   try {
-    const picture = await loadImage(bytes)
-    if (picture.width > 0 && picture.height > 0) {
+    const image = await loadImage(bytes)
+    if (image.width > 0 && image.height > 0) {
+      const kept = atMost(image, keptPixels)
+      const picture = prerender(kept.width, kept.height, (context) => {
+        context.imageSmoothingQuality = 'high'
+        context.drawImage(image, 0, 0, kept.width, kept.height)
+      })
+      // Lets the decoded pixels go at once, whose weight the garbage collector does not feel.
+      image.src = Buffer.alloc(0)
       return { picture }
     }
   } catch {

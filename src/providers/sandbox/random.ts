@@ -36,3 +36,8 @@ export function between(random: Random, low: number, high: number): number {
 export function pick<Item>(random: Random, items: readonly Item[]): Item {
   return items[Math.floor(random() * items.length)]!
 }
+
+/** The seed of one part of a job, so that two shots or pictures of one prompt still differ. */
+export function variantSeed(seed: number, index: number): number {
+  return seed + index * 7919
+}

@@ -1,13 +1,15 @@
-import { rm } from 'node:fs/promises'
-import { createCanvas, type Image } from '@napi-rs/canvas'
-import { type Film, framesPerSecond, openFilm } from './film.ts'
-import { type Failure, jobFolder, publish } from './folder.ts'
-import { imageToVideo } from './image-to-video.ts'
+import { rm, writeFile } from 'node:fs/promises'
+import { createCanvas } from '@napi-rs/canvas'
+import { closeSources, composeShot, openSources, type Source } from './compose.ts'
+import { type Film, openFilm } from './film.ts'
+import { type Failure, type JobFolder, jobFolder, publish } from './folder.ts'
+import { atMost } from './frame-size.ts'
 import { makeOverlay } from './overlay.ts'
 import type { Painter } from './painter.ts'
-import { readPicture } from './picture.ts'
-import type { RenderRequest, ShotRequest } from './request.ts'
+import { variantSeed } from './random.ts'
+import type { FilmRequest, RenderRequest, StillRequest } from './request.ts'
 import { makeSoundtrack } from './soundtrack.ts'
+import { drawStill } from './still.ts'
 import { textToVideo } from './text-to-video.ts'
 
 /** What a rendering thread is told of one job. */
@@ -26,49 +28,79 @@ export type RenderResult =
   | { outcome: 'stopped' }
   | { outcome: 'failed'; failure: Failure }
 
-/** The entry of a rendering thread: makes the film of one job and puts it in its place. */
+/** Frames above this (1080 lines at 21:9) are painted at it and enlarged: painting would take most of the time. */
+const mostPaintedPixels = 2520 * 1080
+
+/** The entry of a rendering thread: makes the files of one job and puts them in their places. */
 export default async function render(task: RenderTask): Promise<RenderResult> {
+  const { request } = task
   const folder = jobFolder(task.directory, task.jobId)
   const part = folder.unfinished(task.process)
+  const isStopped = () => Atomics.load(task.stop, 0) === 1
   try {
-    const reading = task.request.hasPicture ? await readPicture(folder.picture) : null
-    if (reading !== null && 'problem' in reading) {
-      return { outcome: 'failed', failure: { code: 'INPUT_MEDIA_INVALID', message: reading.problem } }
+    const opened = await openSources(request, folder.source)
+    if ('problem' in opened) {
+      return { outcome: 'failed', failure: { code: 'INPUT_MEDIA_INVALID', message: opened.problem } }
     }
-    if (
-      !(await renderFilm(
-        task.request,
-        reading?.picture ?? null,
-        part,
-        () => Atomics.load(task.stop, 0) === 1,
-      ))
-    ) {
-      await rm(part, { force: true })
-      return { outcome: 'stopped' }
+    const { sources } = opened
+    try {
+      const isWhole =
+        request.type === 'video'
+          ? await makeFilm({ request, sources, part, folder, isStopped })
+          : await makeStills({ request, sources, part, folder, isStopped })
+      return { outcome: isWhole ? 'rendered' : 'stopped' }
+    } finally {
+      await closeSources(sources)
     }
-    await publish(part, folder.output, folder.path)
-    return { outcome: 'rendered' }
   } catch (error) {
-    await rm(part, { force: true })
     const message = 'The sandbox could not render this job.'
     const cause = error instanceof Error ? (error.stack ?? error.message) : String(error)
     return { outcome: 'failed', failure: { code: 'GENERATION_FAILED', message, cause } }
+  } finally {
+    await rm(part, { force: true })
   }
+}
+
+interface Making<Request> {
+  request: Request
+  sources: Source[]
+  part: string
+  folder: JobFolder
+  isStopped: () => boolean
+}
+
+async function makeFilm({ request, sources, part, folder, isStopped }: Making<FilmRequest>) {
+  const isWhole = await renderFilm(request, sources, part, isStopped)
+  for (const path of isWhole ? folder.outputs(request) : []) {
+    await publish(part, path, folder.path)
+  }
+  return isWhole
+}
+
+async function makeStills({ request, sources, part, folder, isStopped }: Making<StillRequest>) {
+  for (const [index, path] of folder.outputs(request).entries()) {
+    if (isStopped()) {
+      return false
+    }
+    await writeFile(part, await drawStill(request, sources, index))
+    await publish(part, path, folder.path)
+  }
+  return true
 }
 
 /** Draws and encodes all frames into the file; false where it was stopped before the end. */
 export async function renderFilm(
-  request: RenderRequest,
-  picture: Image | null,
+  request: FilmRequest,
+  sources: Source[],
   path: string,
   isStopped: () => boolean,
 ): Promise<boolean> {
   const frames = request.shots.reduce((sum, shot) => sum + shot.frames, 0)
-  const { width, height } = request
+  const { width, height, framesPerSecond } = request
   const sound = request.hasSound ? makeSoundtrack(request, frames / framesPerSecond) : null
-  const film = await openFilm({ path, width, height, frames, sound })
+  const film = await openFilm({ path, width, height, framesPerSecond, frames, sound })
   try {
-    const isWhole = await drawShots(request, picture, film, isStopped)
+    const isWhole = await drawShots(request, sources, film, isStopped)
     await (isWhole ? film.finish() : film.abandon())
     return isWhole
   } catch (error) {
@@ -79,25 +111,34 @@ export async function renderFilm(
 }
 
 async function drawShots(
-  request: RenderRequest,
-  picture: Image | null,
+  request: FilmRequest,
+  sources: Source[],
   film: Film,
   isStopped: () => boolean,
 ): Promise<boolean> {
-  const { width, height } = request
-  const canvas = createCanvas(width, height)
+  const { width, height, shots } = request
+  const painted = atMost(request, mostPaintedPixels)
+  const canvas = createCanvas(painted.width, painted.height)
   const context = canvas.getContext('2d', { alpha: false })
+  const isEnlarged = painted.width !== width
+  const whole = isEnlarged ? createCanvas(width, height) : canvas
+  const wholeContext = isEnlarged ? whole.getContext('2d', { alpha: false }) : context
   let passed = 0
-  for (const [index, shot] of request.shots.entries()) {
-    const painter = shotPainter(request, shot, index, picture)
-    const overlay = makeOverlay(width, height, picture === null ? shot.prompt : null)
+  for (const [index, shot] of shots.entries()) {
+    const painter = shotPainter(request, sources, index)
+    const overlay = makeOverlay(width, height, sources.length === 0 ? shot.prompt : null)
     for (let frame = 0; frame < shot.frames; frame++) {
       if (isStopped()) {
         return false
       }
-      painter.paint(context, frame / Math.max(1, shot.frames - 1), (passed + frame) / framesPerSecond)
-      overlay.draw(context)
-      await film.add(canvas, { newShot: frame === 0 })
+      const progress = frame / Math.max(1, shot.frames - 1)
+      await painter.prepare?.(progress)
+      painter.paint(context, progress, (passed + frame) / request.framesPerSecond)
+      if (isEnlarged) {
+        wholeContext.drawImage(canvas, 0, 0, width, height)
+      }
+      overlay.draw(wholeContext)
+      await film.add(whole, { newShot: frame === 0 })
     }
     passed += shot.frames
   }
@@ -105,14 +146,15 @@ async function drawShots(
 }
 
 /** The painter of one shot; each has a seed of its own, so that two shots of one prompt still differ. */
-export function shotPainter(
-  request: RenderRequest,
-  shot: ShotRequest,
-  index: number,
-  picture: Image | null,
-): Painter {
-  const seed = request.seed + index * 7919
-  return picture === null
-    ? textToVideo(shot.prompt, request.width, request.height, seed)
-    : imageToVideo(picture, shot.prompt, request.width, request.height, seed)
+function shotPainter(request: FilmRequest, sources: Source[], index: number): Painter {
+  const { prompt, frames } = request.shots[index]!
+  const { width, height } = atMost(request, mostPaintedPixels)
+  const seed = variantSeed(request.seed, index)
+  if (sources.length === 0) {
+    return textToVideo(prompt, width, height, seed)
+  }
+  const passed = request.shots.slice(0, index).reduce((sum, shot) => sum + shot.frames, 0)
+  const total = request.shots.reduce((sum, shot) => sum + shot.frames, 0)
+  const [from, to] = [passed / total, (passed + frames) / total]
+  return composeShot(sources, { width, height, prompt, seed, look: request.look, from, to })
 }

@@ -1,146 +1,147 @@
-import type { InputMedia, ProviderRequest } from '../provider.ts'
-import { framesPerSecond } from './film.ts'
+import type { ProviderRequest } from '../provider.ts'
+import { type FrameSize, filmSize, stillSize } from './frame-size.ts'
 import { withoutMagic } from './magic.ts'
 import { hashText } from './random.ts'
+import { readShots, type ShotRequest, shotPrompts, text } from './shots.ts'
+import { readSources, type SourceFile, type SourceRequest } from './sources.ts'
 
-/** A part of the film with a prompt of its own; a plain request is one shot. */
-export interface ShotRequest {
-  prompt: string
-  frames: number
+interface AnyRequest extends FrameSize {
+  seed: number
+  /** The customer's files by their number in the job's folder. */
+  sources: SourceRequest[]
+  /** The words that say what the customer's picture is to look like; null leaves its colours alone. */
+  look: string | null
 }
 
-/** Everything the film depends on besides the picture: the same request gives the same frames. */
-export interface RenderRequest {
-  width: number
-  height: number
-  seed: number
+/** Everything a film depends on besides the customer's files: the same request gives the same frames. */
+export interface FilmRequest extends AnyRequest {
+  type: 'video'
+  framesPerSecond: number
   hasSound: boolean
-  hasPicture: boolean
   shots: ShotRequest[]
 }
 
-type Input = ProviderRequest['input']
-export type RequestReading = { request: RenderRequest; picture: InputMedia | null } | { problem: string }
+/** The same of a job that makes pictures. */
+export interface StillRequest extends AnyRequest {
+  type: 'image'
+  prompt: string
+  /** How many pictures; each is painted with a seed of its own. */
+  count: number
+}
 
-/** The fields in which models take the picture a film starts from, the likeliest first. */
-const pictureFields = ['image_url', 'start_frame_url', 'first_frame_url', 'image_urls', 'image', 'images']
+export type RenderRequest = FilmRequest | StillRequest
+
+type Request = Pick<ProviderRequest, 'model' | 'input' | 'media'>
+type Input = ProviderRequest['input']
+export type RequestReading = { request: RenderRequest; files: SourceFile['file'][] } | { problem: string }
+
+const usualSeconds = 5
 const longestSeconds = 60
+/** A film whose length follows from the customer's is cut here. */
+const longestOwnSeconds = 15
+const usualFramesPerSecond = 24
+const mostStills = 10
+const shapeProblem = '"aspect_ratio" must be written as width:height, between 1:4 and 4:1.'
 
 /** Reads a request out of the fields the models have; `problem` names a value that can't be rendered. */
-export function readRenderRequest({
-  input,
-  media,
-}: Pick<ProviderRequest, 'input' | 'media'>): RequestReading {
-  const seconds = Number(input.duration ?? 5)
+export function readRenderRequest(request: Request): RequestReading {
+  const isStill = request.model.capability.endsWith('-image')
+  const sources = readSources(request, isStill)
+  const read = isStill ? readStill(request, sources) : readFilm(request, sources)
+  return 'problem' in read ? read : { request: read, files: sources.map(({ file }) => file) }
+}
+
+function readStill({ input }: Request, sources: SourceFile[]): StillRequest | { problem: string } {
+  const count = Number(input.num_images ?? input.numberOfGenerations ?? 1)
+  if (!Number.isInteger(count) || count < 1 || count > mostStills) {
+    return { problem: `The number of pictures must be a whole number up to ${mostStills}.` }
+  }
+  const size = stillSize(input, sources[0]?.file)
+  if (size === null) {
+    return { problem: shapeProblem }
+  }
+  const prompt = withoutMagic(text(input.prompt))
+  const style = text(input.style)
+  return {
+    type: 'image',
+    ...size,
+    seed: readSeed(input.seed) ?? hashText(prompt),
+    sources: sources.map(toRequest),
+    look: sources.length > 0 ? `${style} ${prompt}` : style === '' ? null : style,
+    prompt,
+    count,
+  }
+}
+
+function readFilm(request: Request, sources: SourceFile[]): FilmRequest | { problem: string } {
+  const { model, input, media } = request
+  const seconds = readSeconds(input) ?? ownSeconds(sources)
   if (!(seconds > 0 && seconds <= longestSeconds)) {
     return { problem: `"duration" must be a number of seconds up to ${longestSeconds}.` }
   }
-  const size = frameSize(input)
+  const framesPerSecond = Number(input.fps ?? usualFramesPerSecond)
+  if (!(framesPerSecond >= 1 && framesPerSecond <= 60)) {
+    return { problem: '"fps" must be a number of frames from 1 to 60.' }
+  }
+  const size = filmSize(input, sources[0]?.file)
   if (size === null) {
-    return { problem: '"aspect_ratio" must be written as width:height, between 1:4 and 4:1.' }
+    return { problem: shapeProblem }
   }
   const prompt = text(input.prompt)
-  const frames = Math.max(1, Math.round(seconds * framesPerSecond))
-  const shots = readShots(input.multishot, prompt, frames)
+  const shots = readShots(input.multishot, prompt, Math.max(1, Math.round(seconds * framesPerSecond)))
   if (shots === null) {
     return {
       problem: '"multishot" must be a list of shots with a prompt each, no more than the film has frames.',
     }
   }
-  const picture = findPicture(media)
   return {
-    request: {
-      ...size,
-      seed: readSeed(input.seed) ?? hashText(shots.map((shot) => shot.prompt).join('\n')),
-      hasSound: String(input.has_sound ?? input.generate_audio ?? 'false') === 'true',
-      hasPicture: picture !== null,
-      shots,
-    },
-    picture,
+    type: 'video',
+    ...size,
+    seed: readSeed(input.seed) ?? hashText(shots.map((shot) => shot.prompt).join('\n')),
+    sources: sources.map(toRequest),
+    look: model.capability.startsWith('video-edit') ? withoutMagic(prompt) : null,
+    framesPerSecond,
+    hasSound: hasSound(input, media),
+    shots,
   }
 }
 
 /** All prompts of an input, magic words included. */
 export function promptsOf(input: Input): string[] {
-  const shots = Array.isArray(input.multishot) ? input.multishot : []
-  return [text(input.prompt), ...shots.map((shot) => text(shotField(shot, 'prompt')))]
+  return [text(input.prompt), ...shotPrompts(input.multishot)]
 }
 
-/** The film's length in seconds, for limits; 5 where the input does not say. */
-export function secondsOf(input: Input): number {
-  const seconds = Number(input.duration ?? 5)
-  return seconds > 0 && seconds <= longestSeconds ? seconds : 5
+function toRequest({ kind, use }: SourceFile): SourceRequest {
+  return { kind, use }
 }
 
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : ''
+/** What the input says, where it says a length at all. */
+function readSeconds({ duration }: Input): number | null {
+  const isOpen = duration === undefined || duration === null || ['auto', '-1'].includes(String(duration))
+  return isOpen ? null : Number(duration)
 }
 
-function shotField(shot: unknown, field: string): unknown {
-  return typeof shot === 'object' && shot !== null ? (shot as Record<string, unknown>)[field] : undefined
+/** The length of the customer's own film, within bounds. */
+function ownSeconds(sources: SourceFile[]): number {
+  const films = sources.flatMap(({ file }) => (file.kind === 'video' ? [file.durationSeconds] : []))
+  return films.length === 0 ? usualSeconds : Math.min(longestOwnSeconds, Math.max(1, ...films))
+}
+
+/** As asked; where the model does not ask, there is sound if the customer sent some to be used. */
+function hasSound(input: Input, media: Request['media']): boolean {
+  const asked = input.has_sound ?? input.generate_audio
+  if (asked !== undefined) {
+    return String(asked) === 'true'
+  }
+  const files = Object.values(media).flat()
+  return (
+    files.some((file) => file.kind === 'audio') ||
+    (input.keep_original_sound === true && files.some((file) => file.kind === 'video' && file.hasSound))
+  )
 }
 
 /** "-1 means random" at some vendors: then the prompt decides, so that the film can be made again. */
 function readSeed(value: unknown): number | null {
   const seed = value === undefined || value === null || value === '' ? Number.NaN : Number(value)
   return Number.isSafeInteger(seed) && seed >= 0 ? seed : null
-}
-
-function frameSize(input: Input): { width: number; height: number } | null {
-  const [across, down] = String(input.aspect_ratio ?? '16:9')
-    .split(':')
-    .map(Number)
-  const ratio = across! / down!
-  if (!(ratio >= 0.25 && ratio <= 4)) {
-    return null
-  }
-  const shortSide = shortSideOf(String(input.resolution ?? input.quality ?? 'std').toLowerCase())
-  const longSide = (by: number): number => Math.round((shortSide * by) / 2) * 2
-  return ratio >= 1
-    ? { width: longSide(ratio), height: shortSide }
-    : { width: shortSide, height: longSide(1 / ratio) }
-}
-
-/** 1080 is the most the sandbox draws: above it a test would wait long for nothing new. */
-function shortSideOf(resolution: string): number {
-  if (resolution === '480p' || resolution === '512p') {
-    return 480
-  }
-  return ['pro', '1080p', '1440p', '2k', '3k', '4k'].includes(resolution) ? 1080 : 720
-}
-
-function findPicture(media: ProviderRequest['media']): InputMedia | null {
-  const fields = [...pictureFields, ...Object.keys(media)]
-  const candidates = fields.flatMap((field) => media[field] ?? [])
-  return candidates.find((file) => file.kind === 'image') ?? null
-}
-
-/**
- * Shares the film's frames among the shots in proportion to their durations; a shot without one counts as the
- * mean of the others. The frames always sum up exactly: the length that was paid for is never changed.
- */
-function readShots(value: unknown, prompt: string, frames: number): ShotRequest[] | null {
-  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) {
-    return [{ prompt: withoutMagic(prompt), frames }]
-  }
-  if (!Array.isArray(value) || value.length > frames) {
-    return null
-  }
-  const given = value.map((shot) => Number(shotField(shot, 'duration'))).map((s) => (s > 0 ? s : null))
-  const known = given.filter((seconds) => seconds !== null)
-  const mean = known.length === 0 ? 1 : known.reduce((sum, seconds) => sum + seconds, 0) / known.length
-  const weights = given.map((seconds) => seconds ?? mean)
-  const total = weights.reduce((sum, weight) => sum + weight, 0)
-  const shots: ShotRequest[] = []
-  let passed = 0
-  let start = 0
-  for (const [index, weight] of weights.entries()) {
-    passed += weight
-    const left = weights.length - index - 1
-    const end = Math.min(frames - left, Math.max(start + 1, Math.round((passed / total) * frames)))
-    const own = withoutMagic(text(shotField(value[index], 'prompt')))
-    shots.push({ prompt: own === '' ? withoutMagic(prompt) : own, frames: end - start })
-    start = end
-  }
-  return shots
 }

@@ -140,11 +140,12 @@ test('a pending prompt keeps the job waiting for its seconds', async () => {
 test('a busy sandbox lets further jobs wait before they start, and takes them once it has room', async () => {
   await withSandbox(async (sandbox) => {
     const operations: Json[] = []
+    const long = { duration: '30', resolution: '720p' }
     for (let index = 0; sandbox.admit!(requestOf({}), 0) === 0; index++) {
-      assert.ok(index < 8, 'one thread takes more than eight jobs')
-      operations.push(await accepted(sandbox, requestOf({}, { jobId: `job_line_${index}` })))
+      assert.ok(index < 3, 'one thread takes more than a minute’s work')
+      operations.push(await accepted(sandbox, requestOf(long, { jobId: `job_line_${index}` })))
     }
-    assert.equal(operations.length, 8)
+    assert.equal(operations.length, 3)
     assert.equal(sandbox.admit!(requestOf({}), 0), 500)
     assert.equal(sandbox.admit!(requestOf({}), 60_000), 15_000)
     assert.equal(sandbox.admit!(requestOf({}), 600_000), 60_000)
@@ -153,11 +154,31 @@ test('a busy sandbox lets further jobs wait before they start, and takes them on
   })
 })
 
+test('what takes longer to draw is expected later and gets more time', async () => {
+  await withSandbox(async (sandbox) => {
+    const still = { slug: 'acme/painter/text-to-image', capability: 'text-to-image' }
+    const growing = [
+      { ...requestOf({}), model: still },
+      { ...requestOf({ resolution: '2k', num_images: '2' }), model: still },
+      requestOf({ duration: '5', resolution: '720p' }),
+      requestOf({ duration: '5', resolution: '720p', fps: '60' }),
+      requestOf({ duration: '5', resolution: '4k', fps: '60' }),
+    ]
+    for (const figure of [sandbox.expectedMs!, sandbox.timeLimitMs]) {
+      const figures = growing.map((request) => figure(request))
+      assert.deepEqual(
+        figures,
+        [...new Set(figures)].sort((one, other) => one - other),
+      )
+    }
+  })
+})
+
 test('a processing prompt keeps the job running for its seconds, even when the film is done', async () => {
   await withSandbox(async (sandbox, clock, directory) => {
     const request = requestOf({ prompt: 'A cat [sandbox:processing 60]' })
     const operation = await accepted(sandbox, request)
-    while (!(await exists(jobFolder(directory, 'job_1').output))) {
+    while (!(await exists(join(directory, 'job_1', 'output.mp4')))) {
       assert.equal((await sandbox.poll(operation)).status, 'running')
       await new Promise((resolve) => setTimeout(resolve, 25))
     }
@@ -233,7 +254,7 @@ test('a painted job whose folder is gone is made again, one with a picture fails
     const pictured = {
       ...(painted as object),
       jobId: 'job_2',
-      request: { ...(painted as { request: object }).request, hasPicture: true },
+      request: { ...(painted as { request: object }).request, sources: [{ kind: 'image', use: 'scene' }] },
     }
     const outcome = await sandbox.poll(pictured as unknown as Json)
     assert.equal(outcome.status === 'failed' && outcome.code, 'GENERATION_FAILED')

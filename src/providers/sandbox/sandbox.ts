@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Piscina } from 'piscina'
 import { type Clock, systemClock } from '../../clock.ts'
+import { limitedTo } from '../../limited-to.ts'
 import type { Json, PollOutcome, Provider, ProviderRequest, SubmitOutcome } from '../provider.ts'
 import {
   copyDurably,
@@ -20,7 +21,7 @@ import {
 } from './folder.ts'
 import { readMagic } from './magic.ts'
 import type { RenderResult, RenderTask } from './render.ts'
-import { promptsOf, readRenderRequest, secondsOf } from './request.ts'
+import { promptsOf, type RenderRequest, readRenderRequest } from './request.ts'
 
 export interface SandboxOptions {
   /** The sandbox's own disk: one folder per job. */
@@ -35,21 +36,26 @@ export type Sandbox = Provider & {
   close(): Promise<void>
 }
 
-/** Films per thread that may wait for it: a minute's work, well within a job's time limit. */
-const queuePerThread = 8
+/** Work per thread that may wait for it, well within a job's time limit. */
+const queueMsPerThread = 60_000
 const busyDelayMs = 500
 const longestBusyDelayMs = 60_000
 const heartbeatEveryMs = 2_000
 /** A heartbeat older than this means that the rendering process has died. */
 const heartbeatStaleMs = 10_000
-/** What a second of 720p film takes to draw and encode on one core, with something to spare. */
-const expectedMsPerSecond = 700
+/** What it takes to start a job, and then to draw and encode a million pixels on one core, with something to spare. */
+const expectedStartMs = 1_000
+const expectedMsPerMegapixel = { video: 32, image: 300 }
+/** A slow machine gets thirty times what a job takes, but the customer an end within this. */
+const mostWorkLimitMs = 1_800_000
 /** A film that took this many processes down with it is given up. */
 const attemptLimit = 5
 
 interface Render {
   stop: Int32Array
+  workMs: number
   attempt: number
+  hasThread: boolean
   done: Promise<void>
 }
 
@@ -58,6 +64,7 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
   const threads = options.threads ?? Math.min(4, Math.max(1, availableParallelism() - 1))
   const processId = randomUUID()
   const renders = new Map<string, Render>()
+  const inLine = limitedTo(threads)
   const pool = new Piscina<RenderTask, RenderResult>({
     filename: new URL('./render.ts', import.meta.url).href,
     minThreads: 0,
@@ -86,9 +93,10 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
     if (closing || renders.has(job.jobId)) {
       return
     }
-    const stop = new Int32Array(new SharedArrayBuffer(4))
     const { promise, resolve } = Promise.withResolvers<void>()
-    renders.set(job.jobId, { stop, attempt, done: promise })
+    const stop = new Int32Array(new SharedArrayBuffer(4))
+    const render = { stop, workMs: workOf(job.request), attempt, hasThread: false, done: promise }
+    renders.set(job.jobId, render)
     try {
       await writeHeartbeat(job.jobId, attempt)
     } catch (error) {
@@ -96,23 +104,17 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       resolve()
       throw error
     }
-    finishRender(job, stop).finally(() => {
+    finishRender(job, render).finally(() => {
       renders.delete(job.jobId)
       resolve()
     })
   }
 
   /** Never rejects: whatever happens to a render is found on the disk, or is taken up again by a later poll. */
-  async function finishRender(job: SandboxJob, stop: Int32Array): Promise<void> {
+  async function finishRender(job: SandboxJob, render: Render): Promise<void> {
     const folder = jobFolder(directory, job.jobId)
     try {
-      const result = await runRender({
-        directory,
-        jobId: job.jobId,
-        process: processId,
-        request: job.request,
-        stop,
-      })
+      const result = await inLine(() => runRender(job, render))
       if (result.outcome === 'failed') {
         await writeDurably(folder.path, folder.failure, result.failure)
       } else if (result.outcome === 'stopped') {
@@ -123,9 +125,13 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
     }
   }
 
-  async function runRender(task: RenderTask): Promise<RenderResult> {
+  async function runRender({ jobId, request }: SandboxJob, render: Render): Promise<RenderResult> {
+    if (Atomics.load(render.stop, 0) === 1) {
+      return { outcome: 'stopped' }
+    }
+    render.hasThread = true
     try {
-      return await pool.run(task)
+      return await pool.run({ directory, jobId, process: processId, request, stop: render.stop })
     } catch (error) {
       if (closing) {
         return { outcome: 'stopped' }
@@ -157,8 +163,8 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       request: reading.request,
     }
     await makeFolder(folder.path)
-    if (reading.picture !== null) {
-      await copyDurably(reading.picture.path, folder.picture)
+    for (const [index, file] of reading.files.entries()) {
+      await copyDurably(file.path, folder.source(index))
     }
     // Last, and with it the job exists: a crash before this line leaves nothing that a poll would take for one.
     await writeDurably(folder.path, folder.request, job)
@@ -184,8 +190,8 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       return { status: 'failed', code: job.magic.fail, message }
     }
     if (outcome.status === 'succeeded' && job.magic.missingOutput) {
-      const file = join(folder.path, 'missing.mp4')
-      return { status: 'succeeded', outputs: [{ type: 'video', source: { file } }] }
+      const file = join(folder.path, 'missing')
+      return { status: 'succeeded', outputs: [{ type: job.request.type, source: { file } }] }
     }
     return outcome
   }
@@ -193,8 +199,10 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
   /** Reads how far a job is, and starts it where nobody is rendering it. */
   async function outcomeOnDisk(job: SandboxJob): Promise<PollOutcome> {
     const folder = jobFolder(directory, job.jobId)
-    if (await exists(folder.output)) {
-      return { status: 'succeeded', outputs: [{ type: 'video', source: { file: folder.output } }] }
+    const files = folder.outputs(job.request)
+    if (await exists(files.at(-1)!)) {
+      const outputs = files.map((file) => ({ type: job.request.type, source: { file } }))
+      return { status: 'succeeded', outputs }
     }
     const failure = await readJson<Failure>(folder.failure)
     if (failure !== null) {
@@ -213,7 +221,7 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       return { status: 'failed', code: 'GENERATION_FAILED', message }
     }
     if (!(await exists(folder.request))) {
-      if (job.request.hasPicture) {
+      if (job.request.sources.length > 0) {
         const message = 'The sandbox no longer has the files of this job; submit it again.'
         return { status: 'failed', code: 'GENERATION_FAILED', message }
       }
@@ -230,23 +238,25 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       const reading = readMagic(promptsOf(input))
       const pendingMs = 'magic' in reading ? reading.magic.pendingSeconds * 1000 : 0
       if (pendingMs > waitedMs) return pendingMs - waitedMs
-      if (renders.size < threads * queuePerThread) return 0
+      const waitingMs = [...renders.values()].reduce((sum, { workMs }) => sum + workMs, 0)
+      if (waitingMs < threads * queueMsPerThread) return 0
       // the longer it has waited the longer until it asks again, so that a long line asks seldom
       return Math.min(longestBusyDelayMs, Math.max(busyDelayMs, waitedMs / 4))
     },
     submitIsIdempotent: true,
-    expectedMs({ input }) {
-      const reading = readMagic(promptsOf(input))
+    expectedMs(request) {
+      const reading = readMagic(promptsOf(request.input))
       const magicSeconds = 'magic' in reading ? reading.magic.processingSeconds : 0
-      return Math.max(1_000 + expectedMsPerSecond * secondsOf(input), magicSeconds * 1000)
+      return Math.max(expectedWork(request), magicSeconds * 1000)
     },
-    timeLimitMs({ input }) {
-      const reading = readMagic(promptsOf(input))
+    timeLimitMs(request) {
+      const reading = readMagic(promptsOf(request.input))
       const magic = 'magic' in reading ? reading.magic : null
       if (magic !== null && magic.lostSeconds !== null) {
         return magic.lostSeconds * 1000
       }
-      return 120_000 + 20_000 * secondsOf(input) + (magic?.processingSeconds ?? 0) * 1000
+      const workMs = Math.min(mostWorkLimitMs, 30 * expectedWork(request))
+      return 120_000 + workMs + (magic?.processingSeconds ?? 0) * 1000
     },
     pollDelayMs(elapsedMs) {
       return elapsedMs < 5_000 ? 250 : 500
@@ -258,7 +268,8 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       const render = renders.get(jobId)
       if (render !== undefined) {
         Atomics.store(render.stop, 0, 1)
-        await render.done
+        // One that still waits for its turn ends when that comes, without its folder.
+        if (render.hasThread) await render.done
       }
       await removeFolder(jobFolder(directory, jobId).path)
     },
@@ -273,6 +284,19 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       await pool.destroy()
     },
   }
+}
+
+/** How long such a job takes to render, in ms, as far as it can be told without its files. */
+function expectedWork(request: Pick<ProviderRequest, 'model' | 'input'>): number {
+  const reading = readRenderRequest({ ...request, media: {} })
+  return 'request' in reading ? workOf(reading.request) : expectedStartMs
+}
+
+function workOf(request: RenderRequest): number {
+  const pictures =
+    request.type === 'image' ? request.count : request.shots.reduce((sum, shot) => sum + shot.frames, 0)
+  const megapixels = (request.width * request.height * pictures) / 1_000_000
+  return Math.round(expectedStartMs + megapixels * expectedMsPerMegapixel[request.type])
 }
 
 /** Jobs whose end the prompt has already decided are not worth a render. */

@@ -1,7 +1,7 @@
 import { type SoundSource, samplesPerSecond } from './film.ts'
 import { type Mood, readMood } from './mood.ts'
 import { between, type Random, seededRandom } from './random.ts'
-import type { RenderRequest } from './request.ts'
+import type { FilmRequest } from './request.ts'
 
 const fadeInSeconds = 0.5
 const fadeOutSeconds = 0.9
@@ -34,7 +34,7 @@ interface Voice {
  * A quiet bed for a film: slow chords, and under them the air of the place. Samples are asked for in order;
  * beyond the film's end there is silence, so the overhang of the last AAC frame is not heard.
  */
-export function makeSoundtrack(request: RenderRequest, seconds: number): SoundSource {
+export function makeSoundtrack(request: FilmRequest, seconds: number): SoundSource {
   const prompt = request.shots.map((shot) => shot.prompt).join(' ')
   const mood = readMood(prompt, seededRandom(request.seed, 'mood'))
   const random = seededRandom(request.seed, 'sound')

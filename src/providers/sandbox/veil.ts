@@ -1,5 +1,4 @@
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas'
-import { framesPerSecond } from './film.ts'
 
 /** Light or haze that changes with every frame, painted small and laid over the frame. */
 export interface Veil {
@@ -24,7 +23,7 @@ export function makeVeil(width: number, height: number, scale: number): Veil {
   return {
     paint(seconds, draw) {
       // Twelve times a second is often enough for soft light, and spares half of its painting.
-      const now = Math.floor((seconds * framesPerSecond + 0.001) / 2)
+      const now = Math.floor(seconds * 12 + 0.0005)
       if (now === paintedAt) {
         return
       }
