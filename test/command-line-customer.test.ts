@@ -122,6 +122,32 @@ for (const command of ['models', 'estimate', 'submit']) {
   })
 }
 
+test('models lists what GET /v1/models answers, filtered', async () => {
+  const { body } = await gateway.call('GET', '/v1/models', { key: customer.key })
+  const one = body.models.filter((model: { slug: string }) => model.slug === imageToVideo)
+  assert.equal(one.length, 1)
+  const [all, byProvider, byCapability, bySearch, none, human] = await Promise.all([
+    json(['models']),
+    json(['models', '--provider', 'kling']),
+    json(['models', '--capability', 'image-to-video', '--provider', 'kling']),
+    json(['models', '--search', 'OMNI-o1/image']),
+    filmgate(['models', '--search', 'no such thing']),
+    filmgate(['models']),
+  ])
+  assert.deepEqual(all, body)
+  const ofProvider = (model: { providerId: string }) => model.providerId === 'kling'
+  assert.deepEqual(byProvider.models, body.models.filter(ofProvider))
+  assert.ok(byProvider.models.length < body.models.length)
+  const ofCapability = (model: { capability: string }) => model.capability === 'image-to-video'
+  assert.deepEqual(byCapability.models, body.models.filter(ofProvider).filter(ofCapability))
+  assert.deepEqual(bySearch.models, one)
+  assert.deepEqual([none.code, none.stdout], [0, 'no model matches\n'])
+  assert.match(
+    human.stdout,
+    new RegExp(`^${imageToVideo} +Kling O1 +image-to-video +\\$0\\.07 per second$`, 'm'),
+  )
+})
+
 test('estimate prices what it is given, as the API does', async () => {
   const [estimate, human] = await Promise.all([
     json(['estimate', imageToVideo, 'duration=10', 'quality=pro']),
@@ -167,7 +193,7 @@ test('submit answers as the API does, with every option of the request', async (
 })
 
 test('a local picture becomes a film that is downloaded whole', async () => {
-  const args = ['submit', imageToVideo, 'prompt=zoom in', 'image_url=@picture.png', '--out', 'film.mp4']
+  const args = ['submit', imageToVideo, 'prompt=zoom in', '--image', 'picture.png', '--out', 'film.mp4']
   const { code, stdout, stderr } = await filmgate([...args, '--json'])
   assert.equal(code, 0, stderr)
   const { files, ...job } = JSON.parse(stdout)
@@ -185,6 +211,15 @@ test('a local picture becomes a film that is downloaded whole', async () => {
     [],
     'a part of the file was left behind',
   )
+})
+
+test('a model that takes a list of pictures is given a list of one', async () => {
+  const args = ['submit', 'alibaba-plus/wan-2.7/image-to-image', 'prompt=[sandbox:pending 600] x']
+  const { jobId } = await json([...args, '--image', 'picture.png'])
+  const { rows } = await database.pool.query('select input from jobs where id = $1', [jobId])
+  const [url, ...others] = rows[0].input.image_urls
+  assert.deepEqual(others, [])
+  assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), png)
 })
 
 test('an answer that is lost on the way is asked for again, and the job charged once', async () => {
@@ -406,6 +441,11 @@ test('a file that cannot be taken is refused before it is sent', async () => {
     ),
     refuses([...submit, 'image_url=@absent.png'], /absent\.png cannot be read: no such file/, environment),
     refuses([...submit, 'image_url=@.'], /\. is not a file/, environment),
+    refuses(
+      ['submit', textToVideo, 'prompt=x', '--image', 'picture.png'],
+      /has no picture field; its fields are prompt, aspect_ratio, duration/,
+      environment,
+    ),
   ])
   assert.equal(await jobsOf(own.userId), 0)
   const { rows } = await database.pool.query(
