@@ -53,6 +53,10 @@ export const estimateJobRoute = route({
   summary: 'Prices a job without submitting it, by the same rule that charges it.',
   scope: 'check_status',
   body,
+  exampleBody: {
+    model: 'kling/kling-omni-o1/image-to-video',
+    input: { quality: 'std', duration: '5' },
+  },
   answer,
   example: {
     baseCostMicroCents: 350_000,

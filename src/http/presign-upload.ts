@@ -17,6 +17,7 @@ export const presignUploadRoute = route({
     },
     { additionalProperties: false },
   ),
+  exampleBody: { filename: 'cat.png', contentType: 'image/png' },
   answer: Type.Object({
     success: Type.Literal(true),
     data: Type.Object({

@@ -52,6 +52,16 @@ export const submitJobRoute = route({
   summary: 'Checks, prices, charges and queues a job. It is durable once this is answered.',
   scope: 'submit_job',
   body,
+  exampleBody: {
+    model: 'kling/kling-omni-o1/image-to-video',
+    input: {
+      prompt: 'The cat slowly turns its head and blinks',
+      image_url: 'https://example.com/image.jpg',
+      quality: 'std',
+      duration: '5',
+      aspect_ratio: '16:9',
+    },
+  },
   answer,
   example: {
     jobId: 'job_mi8q2k0x1f7d2m9c4p6t8w0z',
