@@ -34,6 +34,12 @@ module.exports = {
       to: { path: upper },
     },
     {
+      name: 'docs-know-nothing-above-them',
+      severity: 'error',
+      from: { path: '^src/docs/', pathNot: '[.]test[.]ts$' },
+      to: { path: `^src/jobs/|${upper}` },
+    },
+    {
       name: 'the-lower-row-knows-nothing-above-it',
       severity: 'error',
       from: { path: lower, pathNot: '[.]test[.]ts$' },

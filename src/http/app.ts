@@ -12,6 +12,7 @@ import { catalogCategoriesRoute } from './catalog/list-categories.ts'
 import { catalogModelsRoute } from './catalog/list-models.ts'
 import { catalogProvidersRoute } from './catalog/list-providers.ts'
 import { createSessionRoute } from './create-session.ts'
+import { serveDocs } from './docs.ts'
 import { answerClientError, answerError } from './errors.ts'
 import { estimateJobRoute } from './estimate-job.ts'
 import { serveFiles } from './files.ts'
@@ -108,6 +109,7 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
   acceptUploads(app, services)
   acceptCallbacks(app, services)
   serveFiles(app, services)
+  serveDocs(app, services, routes)
   return app
 }
 

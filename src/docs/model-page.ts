@@ -1,0 +1,203 @@
+import type { Catalogue, Model, ModelVersion } from '../catalogue/load.ts'
+import type { JsonSchema } from '../json-schema.ts'
+import { type Price, type Pricing, price } from '../pricing/price.ts'
+import { modelSamples } from './model-samples.ts'
+import { fieldTable } from './schema-table.ts'
+import type { DocumentedModel } from './subject.ts'
+import { code, dollars, grouped, plain, sections, table } from './text.ts'
+
+/** Kling O1 — Image to Video */
+export function titleOf(model: Model, capabilities: Catalogue['capabilities']): string {
+  return `${model.name} — ${capabilities[model.capability]?.name ?? model.capability}`
+}
+
+export const modelPath = (model: Model) => `/docs/models/${model.slug}`
+
+/** The page of one model, all of it from the catalogue. */
+export function modelPage(
+  model: DocumentedModel,
+  context: { models: DocumentedModel[]; capabilities: Catalogue['capabilities']; origin: string },
+): string {
+  const { current } = model
+  const capability = context.capabilities[model.capability]
+  const media = current.mediaFields.length > 0
+  return sections(
+    `# ${plain(titleOf(model, context.capabilities))}`,
+    plain(model.description),
+    table(
+      ['Property', 'Value'],
+      [
+        ['Slug', code(model.slug)],
+        ['Provider', `[${plain(model.provider.name)}](/docs/models?provider=${model.provider.id})`],
+        ['Model', plain(model.name)],
+        [
+          'Capability',
+          `[${plain(capability?.name ?? model.capability)}](/docs/models?capability=${model.capability})`,
+        ],
+        ['Base cost', baseCost(current.pricing)],
+        ['Default cost', defaultCost(current)],
+        ['Processing time', `about ${model.processingSeconds} seconds`],
+        ...(model.tags.length === 0 ? [] : [['Tags', model.tags.map(plain).join(', ')]]),
+      ],
+    ),
+    '## Try it',
+    `Set ${code('FILMGATE_API_KEY')} to one of your keys first; with a test key the built-in [sandbox](/docs/test-mode) renders the job and no real money is spent. A job is rendered in the background: ask for it until it has ended, or name a ${code('webhookUrl')} and be [told](/docs/webhooks).`,
+    modelSamples(model, context.origin),
+    '## Input',
+    `These fields go into ${code('input')}. Fields that are not listed are refused.${media ? ' Files are given by URL: any public one, or the `fileUrl` of an [upload](/docs/uploads).' : ''}`,
+    fieldTable(current.inputSchema),
+    rules(current.inputSchema),
+    '## Pricing',
+    pricingText(current),
+    notes(model.notes),
+    versions(model),
+    siblings(model, context),
+  )
+}
+
+const units = { per_second: 'second', per_request: 'request', per_image: 'image' }
+
+/** 70,000 micro-cents per second ($0.07/second) */
+export function baseCost({ baseCostMicroCents, unit }: Pricing): string {
+  return `${grouped(baseCostMicroCents)} micro-cents per ${units[unit]} (${dollars(baseCostMicroCents)}/${units[unit]})`
+}
+
+/** 350,000 micro-cents ($0.35) */
+export function amount(microCents: bigint | number): string {
+  return `${grouped(microCents)} micro-cents (${dollars(microCents)})`
+}
+
+/** The price of a job that leaves every option at its default. */
+export function defaultPrice(version: ModelVersion): { price: Price; input: Record<string, unknown> } {
+  const properties = version.inputSchema.properties as Record<string, JsonSchema>
+  const required = version.inputSchema.required as string[]
+  const fields = Object.keys(version.pricing.factors).flatMap((field) => {
+    const value =
+      properties[field]?.default ?? (required.includes(field) ? version.example[field] : undefined)
+    return value === undefined ? [] : [[field, value] as const]
+  })
+  const input = Object.fromEntries(fields)
+  const priced = price(version.pricing, input)
+  if ('field' in priced) throw new Error(`the default of ${priced.field} has no price`)
+  return { price: priced, input }
+}
+
+function defaultCost(version: ModelVersion): string {
+  return amount(defaultPrice(version).price.costMicroCents)
+}
+
+function pricingText(version: ModelVersion): string {
+  const { pricing } = version
+  const fields = Object.keys(pricing.factors)
+  const base = pricing.baseCostMicroCents
+  if (fields.length === 0) {
+    return `Flat price: every job costs **${amount(base)}**, whatever its input.`
+  }
+  const { price: byDefault } = defaultPrice(version)
+  const used = byDefault.breakdown.slice(1)
+  const worked = [grouped(base), ...used.map(({ multiplier }) => multiplier)].join(' × ')
+  const options = used.map(({ component, value }) => optionText(component, value ?? '')).join(', ')
+  return sections(
+    `Base cost: ${baseCost(pricing)}.`,
+    `\`\`\`text\ncost = base × ${fields.join(' × ')}\n\`\`\``,
+    table(
+      ['Field', 'Option', 'Multiplier'],
+      Object.entries(pricing.factors).flatMap(([field, options]) =>
+        inNumberOrder(options).map(([option, multiplier], index) => [
+          index === 0 ? code(field) : '',
+          code(option),
+          `× ${multiplier}`,
+        ]),
+      ),
+    ),
+    `**Default cost:** ${options === '' ? '' : `${plain(options)} = `}${worked} = ${amount(byDefault.costMicroCents)}`,
+    `The price is computed exactly, rounded half up to a whole micro-cent once at the end, and fixed when the job is accepted. Ask for [an estimate](/docs/pricing#estimates) of any input beforehand; it is what you will be charged.`,
+  ).trimEnd()
+}
+
+/** duration 5 → 5 seconds, has_sound false → no sound, quality std → std quality */
+function optionText(field: string, option: string): string {
+  const noun = field.replace(/^(has|with|is|enable|generate)_/, '').replaceAll('_', ' ')
+  if (option === 'true') return `with ${noun}`
+  if (option === 'false') return `no ${noun}`
+  if (field === 'duration' && /^\d+$/.test(option)) return `${option} second${option === '1' ? '' : 's'}`
+  return `${option} ${noun}`
+}
+
+function inNumberOrder(options: Record<string, string>): [string, string][] {
+  return Object.entries(options).sort(([a], [b]) => Number(a) - Number(b) || 0)
+}
+
+function rules(schema: JsonSchema): string {
+  const sum = schema.sumEqualsField as { array: string; item: string; field: string } | undefined
+  if (sum === undefined) return ''
+  return `Where every entry of ${code(sum.array)} has a ${code(sum.item)}, they must sum to ${code(sum.field)}.`
+}
+
+function notes(lines: string[]): string {
+  return lines.length === 0
+    ? ''
+    : sections('## Notes', lines.map((line) => `- ${plain(line)}`).join('\n')).trimEnd()
+}
+
+function versions(model: DocumentedModel): string {
+  const shown = model.versions.filter(({ status }) => status !== 'deleted').toReversed()
+  return sections(
+    '## Versions',
+    `A job that names no ${code('version')} gets ${code(model.current.version)}. Old versions keep their price and fields: [how versions work](/docs/models-and-versions).`,
+    table(
+      ['Version', 'Status', 'Base cost'],
+      shown.map((version) => [
+        `${code(version.version)}${version === model.current ? ' (default)' : ''}`,
+        version.status,
+        baseCost(version.pricing),
+      ]),
+    ),
+    ...shown
+      .filter((version) => version !== model.current && version.status !== 'disabled')
+      .map(otherVersion),
+  ).trimEnd()
+}
+
+function otherVersion(version: ModelVersion): string {
+  return sections(
+    `### Version ${version.version}`,
+    fieldTable(version.inputSchema),
+    pricingText(version),
+  ).trimEnd()
+}
+
+function siblings(
+  model: DocumentedModel,
+  { models, capabilities }: { models: DocumentedModel[]; capabilities: Catalogue['capabilities'] },
+): string {
+  const family = familyOf(model)
+  const others = models.filter(({ slug }) => slug !== model.slug)
+  const same = others.filter((other) => familyOf(other) === family)
+  const near = others.filter(
+    (other) =>
+      !same.includes(other) &&
+      other.provider.id === model.provider.id &&
+      other.capability === model.capability,
+  )
+  const list = (found: DocumentedModel[]) =>
+    found
+      .map(
+        (other) =>
+          `- [${plain(titleOf(other, capabilities))}](${modelPath(other)}): from ${baseCost(other.current.pricing)}`,
+      )
+      .join('\n')
+  if (same.length + near.length === 0) return ''
+  return sections(
+    '## Related models',
+    same.length > 0 ? `${plain(model.name)} with another capability:` : '',
+    list(same),
+    near.length > 0
+      ? `More ${plain(capabilities[model.capability]?.name ?? model.capability)} by ${plain(model.provider.name)}:`
+      : '',
+    list(near),
+  ).trimEnd()
+}
+
+/** provider/model, which all capabilities of a model share */
+const familyOf = ({ slug }: Model) => slug.split('/').slice(0, 2).join('/')

@@ -1,0 +1,40 @@
+import MiniSearch from 'minisearch'
+import type { Page } from './page.ts'
+
+export interface SearchResult {
+  path: string
+  title: string
+  description: string
+  section: string
+}
+
+/** Answers the pages that fit a query best; words may be begun only, or slightly misspelt. */
+export function createSearch(pages: Page[]): (query: string) => SearchResult[] {
+  const index = new MiniSearch<{ id: number; title: string; description: string; text: string }>({
+    fields: ['title', 'description', 'text'],
+    // slugs and field names are found by their parts, too
+    tokenize: (text) => text.split(/[^\p{L}\p{N}]+/u),
+    searchOptions: {
+      boost: { title: 5, description: 2 },
+      combineWith: 'AND',
+      prefix: true,
+      fuzzy: (term) => (term.length > 4 ? 0.2 : false),
+      // a guide or an operation is what most are after
+      boostDocument: (id) => (pages[id]?.section === 'Models' ? 1 : 2),
+    },
+  })
+  index.addAll(
+    pages.map(({ title, description, keywords, markdown }, id) => ({
+      id,
+      title,
+      description,
+      text: keywords ?? markdown(),
+    })),
+  )
+  return (query) =>
+    index
+      .search(query.slice(0, 200))
+      .slice(0, 20)
+      .flatMap(({ id }) => pages[id] ?? [])
+      .map(({ path, title, description, section }) => ({ path, title, description, section }))
+}
