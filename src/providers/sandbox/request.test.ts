@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
+import { checkInput } from '../../catalogue/check-input.ts'
+import { loadCatalogue, type MediaField, type ModelVersion } from '../../catalogue/load.ts'
 import type { InputMedia, Json } from '../provider.ts'
 import { filmRequestOf } from './fixture.ts'
-import { readRenderRequest } from './request.ts'
+import { type FilmRequest, type RenderRequest, readRenderRequest } from './request.ts'
 
 function read(input: Record<string, Json>) {
   return filmRequestOf({ prompt: 'Sea', ...input })
@@ -189,79 +189,80 @@ test('what cannot be rendered is named', () => {
   }
 })
 
-interface FactField {
-  name: string
-  default?: Json
-  options?: Json[]
-  media?: string
-  items?: { media?: string; fields?: FactField[] }
+/** A file or two for every field that takes them. */
+function filesFor({ mediaFields }: ModelVersion): Record<string, InputMedia[]> {
+  const files: Record<MediaField['media'], InputMedia[]> = {
+    image: [picture('a'), picture('b')],
+    video: [film('c', 4)],
+    audio: [{ path: 'd', contentType: 'audio/wav', kind: 'audio', durationSeconds: 2 }],
+    any: [film('e', 4), picture('f')],
+  }
+  return Object.fromEntries(mediaFields.map(({ field, media }) => [field, files[media]]))
 }
 
-interface Fact {
-  slug: string
-  capability: string
-  category: string
-  input: FactField[]
-  exampleInputs: Record<string, Json>[]
-}
-
-/** A file for every field that takes one, whether required or not. */
-function filesFor(fields: FactField[], path = ''): Record<string, InputMedia[]> {
-  return Object.assign(
-    {},
-    ...fields.map(({ name, media, items }) => {
-      const kind = media ?? items?.media
-      if (items?.fields !== undefined) return filesFor(items.fields, `${path}${name}.`)
-      if (kind === 'audio')
-        return { [path + name]: [{ path: name, contentType: 'audio/wav', kind, durationSeconds: 2 }] }
-      if (kind === 'video') return { [path + name]: [film(name, 4)] }
-      return kind === undefined ? {} : { [path + name]: [picture(name), picture(name)] }
-    }),
+/** The example with its defaults, as it is and with each option of each field. */
+function inputsOf(version: ModelVersion): Record<string, Json>[] {
+  const properties = Object.entries(version.inputSchema.properties as Record<string, { enum?: Json[] }>)
+  const changes = properties.flatMap(([name, schema]) =>
+    (schema.enum ?? []).map((option) => ({ [name]: option })),
   )
+  return [{}, ...changes].map((change) => {
+    const { input, issues } = checkInput(version, { ...version.example, ...change })
+    assert.deepEqual(issues, [])
+    return input as Record<string, Json>
+  })
 }
 
-/** The defaults and examples, and each option of each field on top of the defaults. */
-function inputsOf(fact: Fact): Record<string, Json>[] {
-  const defaults = Object.fromEntries(
-    fact.input.flatMap((field) => (field.default === undefined ? [] : [[field.name, field.default]])),
-  )
-  const options = fact.input.flatMap(({ name, options = [] }) =>
-    options.map((option) => ({ [name]: option })),
-  )
-  return [{}, ...fact.exampleInputs, ...options].map((input) => ({ ...defaults, ...input }))
+function checkShape({ width, height }: RenderRequest, input: Record<string, Json>): void {
+  assert.ok(width % 2 === 0 && height % 2 === 0, `${width} × ${height}`)
+  if (typeof input.aspect_ratio !== 'string') return
+  const [across, down] = input.aspect_ratio.split(':').map(Number)
+  const off = (width / height) * (down! / across!)
+  assert.ok(Math.abs(off - 1) < 0.005, `${width} × ${height} for ${input.aspect_ratio}`)
 }
 
-test('every published model can be rendered, with every option of every field', (t) => {
-  const path = join(import.meta.dirname, '../../../../shared/catalogue-facts.json')
-  if (!existsSync(path)) return t.skip('the published facts are not at hand')
-  const facts: Fact[] = JSON.parse(readFileSync(path, 'utf8'))
-  for (const fact of facts) {
-    const files = filesFor(fact.input)
-    for (const input of inputsOf(fact)) {
-      for (const media of [{}, files]) {
-        const about = `${fact.slug} ${JSON.stringify(input)}`
-        const reading = readRenderRequest({ model: fact, input, media })
+function checkFilm(request: FilmRequest, input: Record<string, Json>, ownSeconds: number): void {
+  const frames = request.shots.reduce((sum, shot) => sum + shot.frames, 0)
+  const framesPerSecond = Number(input.fps ?? 24)
+  assert.equal(request.framesPerSecond, framesPerSecond)
+  assert.equal(frames, Number(input.duration ?? ownSeconds) * framesPerSecond)
+  const asked = input.has_sound ?? input.generate_audio
+  if (asked !== undefined) assert.equal(request.hasSound, String(asked) === 'true')
+}
+
+const catalogue = loadCatalogue()
+
+test('every model of the catalogue can be rendered, with every option of every field', () => {
+  for (const model of catalogue.models.values()) {
+    for (const version of model.versions) {
+      const given = inputsOf(version).flatMap((input) =>
+        [{}, filesFor(version)].map((media) => ({ input, media })),
+      )
+      for (const { input, media } of given) {
+        const about = `${model.slug} ${JSON.stringify(input)}`
+        const reading = readRenderRequest({ model, input, media })
         assert.ok('request' in reading, `${about}: ${JSON.stringify(reading)}`)
-        const { request } = reading
-        assert.equal(request.type, fact.category, about)
-        assert.ok(request.width % 2 === 0 && request.height % 2 === 0, about)
-        if (typeof input.aspect_ratio === 'string') {
-          const [across, down] = input.aspect_ratio.split(':').map(Number)
-          const off = (request.width / request.height) * (down! / across!)
-          assert.ok(Math.abs(off - 1) < 0.005, `${about}: ${request.width} × ${request.height}`)
-        }
-        if (request.type === 'image') {
-          assert.equal(request.count, Number(input.num_images ?? input.numberOfGenerations ?? 1), about)
-          continue
-        }
-        const frames = request.shots.reduce((sum, shot) => sum + shot.frames, 0)
-        const takesFilm = media === files && reading.files.some(({ kind }) => kind === 'video')
-        const seconds = Number(input.duration ?? (takesFilm ? 4 : 5))
-        assert.equal(frames, seconds * Number(input.fps ?? 24), about)
-        assert.equal(request.framesPerSecond, Number(input.fps ?? 24), about)
-        const asked = input.has_sound ?? input.generate_audio
-        if (asked !== undefined) assert.equal(request.hasSound, String(asked) === 'true', about)
+        const { request, files } = reading
+        assert.equal(request.type, model.category, about)
+        checkShape(request, input)
+        const ownSeconds = files.some(({ kind }) => kind === 'video') ? 4 : 5
+        if (request.type === 'video') checkFilm(request, input, ownSeconds)
+        else assert.equal(request.count, Number(input.num_images ?? input.numberOfGenerations ?? 1), about)
       }
+    }
+  }
+})
+
+test('files that a model takes are used wherever its input holds them', () => {
+  for (const model of catalogue.models.values()) {
+    for (const version of model.versions) {
+      const media = filesFor(version)
+      const reading = readRenderRequest({ model, input: {}, media })
+      assert.ok('request' in reading)
+      const drawn = Object.values(media)
+        .flat()
+        .filter(({ kind }) => kind !== 'audio')
+      assert.equal(reading.files.length, drawn.length, model.slug)
     }
   }
 })
