@@ -371,6 +371,24 @@ test('100 submits at once with one Idempotency-Key make one job, one charge and 
   assert.equal(later.charges, earlier.charges + 1)
 })
 
+test('the list is narrowed to a model by its id or its slug', async () => {
+  const other = await makeCustomer(database.pool, { microCents: plenty })
+  const call = (method: string, path: string, body?: unknown) =>
+    gateway.call(method, path, { key: other.key, body })
+  const { body: wanted } = await call('POST', '/v1/jobs/submit', seedBody(imageToVideo))
+  await call('POST', '/v1/jobs/submit', seedBody(textToVideo))
+  const { body: model } = await call('GET', `/v1/models/${imageToVideo}`)
+  for (const modelId of [model.id, imageToVideo]) {
+    const { body } = await call('GET', `/v1/jobs?modelId=${modelId}`)
+    assert.deepEqual(
+      body.jobs.map((job: { jobId: string }) => job.jobId),
+      [wanted.jobId],
+    )
+  }
+  const { body: none } = await call('GET', '/v1/jobs?modelId=model_000000000000000000000000')
+  assert.deepEqual(none.jobs, [])
+})
+
 test('a live key without an upstream is told so, uncharged', async () => {
   const live = await makeCustomer(database.pool, { mode: 'live' })
   const { status, body } = await gateway.call('POST', '/v1/jobs/submit', {

@@ -6,7 +6,8 @@ import { ApiError } from '../errors.ts'
 import { findModel } from '../jobs/model-input.ts'
 import { statusOf } from '../policy/versions.ts'
 import { audienceOf } from './audience.ts'
-import { modelExample, modelId, modelSummary, toModelSummary } from './model-answers.ts'
+import { modelExample, modelSummary, toModelSummary } from './model-answers.ts'
+import { slugOf } from './model-id.ts'
 import { outputSchema } from './output-schema.ts'
 import { pricing, pricingExample, toPricing } from './pricing-answer.ts'
 import { route } from './route.ts'
@@ -67,12 +68,8 @@ export const getModelRoute = route({
   },
   errors: ['VALIDATION_ERROR', 'INVALID_MODEL_SLUG', 'MODEL_NOT_FOUND', 'MODEL_ACCESS_DENIED'],
   async handler({ params, caller }, services) {
-    const model = findModel(
-      services.catalogue,
-      caller.policy,
-      caller,
-      slugOf(services.catalogue, params.model),
-    )
+    const { catalogue } = services
+    const model = findModel(catalogue, caller.policy, caller, knownSlug(catalogue, params.model))
     return {
       ...toModelSummary(audienceOf(services, caller), model),
       versions: model.versions.map((version) => toVersion(caller, model, version)),
@@ -80,9 +77,8 @@ export const getModelRoute = route({
   },
 })
 
-function slugOf(catalogue: Catalogue, idOrSlug: string): string {
-  if (!idOrSlug.startsWith('model_')) return idOrSlug
-  const slug = catalogue.models.keys().find((slug) => modelId(slug) === idOrSlug)
+function knownSlug(catalogue: Catalogue, idOrSlug: string): string {
+  const slug = slugOf(catalogue, idOrSlug)
   if (slug !== undefined) return slug
   throw new ApiError('MODEL_NOT_FOUND', `There is no model with the id "${idOrSlug.slice(0, 100)}".`)
 }

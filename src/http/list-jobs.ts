@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { listJobs, progressOf } from '../jobs/read.ts'
 import { storablePattern } from '../json-schema.ts'
+import { slugOf } from './model-id.ts'
 import { route } from './route.ts'
 import { jobStatus, metadata, microCents, moment, orNull, progress } from './schemas.ts'
 
@@ -13,7 +14,7 @@ const query = Type.Object(
     cursor: Type.Optional(Type.String({ description: 'nextCursor of the page before.' })),
     status: Type.Optional(jobStatus),
     modelId: Type.Optional(
-      Type.String({ pattern: storablePattern, description: 'Only jobs of this model (its slug).' }),
+      Type.String({ pattern: storablePattern, description: 'Only jobs of this model: its id or slug.' }),
     ),
   },
   {
@@ -56,7 +57,8 @@ export const listJobsRoute = route({
       limit: query.limit,
       cursor: query.cursor,
       status: query.status,
-      modelSlug: query.modelId,
+      // an id that no model has is no job's either
+      modelSlug: query.modelId && (slugOf(services.catalogue, query.modelId) ?? query.modelId),
       metadata: readMetadata(query),
     })
     return {

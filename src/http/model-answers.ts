@@ -1,15 +1,10 @@
-import { hash } from 'node:crypto'
 import { type Static, Type } from 'typebox'
 import type { Model } from '../catalogue/load.ts'
 import { currentVersion } from '../policy/versions.ts'
 import type { Audience } from './audience.ts'
+import { modelId } from './model-id.ts'
 import { pricing, pricingExample, toPricing } from './pricing-answer.ts'
 import { orNull } from './schemas.ts'
-
-/** The id of a model: the same on every server, for as long as its slug is. */
-export function modelId(slug: string): string {
-  return `model_${hash('sha256', slug).slice(0, 24)}`
-}
 
 export const modelSummary = Type.Object({
   id: Type.String({ description: 'Stands for the slug in GET /v1/models/{model}.' }),
