@@ -146,6 +146,18 @@ test('an extension goes on from the last frame of the customer’s film, for the
   assert.equal(colourAt(last!, 0.5, 0.5), 'green')
 })
 
+test('a film that cannot be decoded fails the job as invalid input', async () => {
+  const path = join(directory, 'junk.mp4')
+  await writeFile(path, 'no film at all')
+  for (const capability of ['video-edit', 'extend-video']) {
+    const model = { slug: `acme/painter/${capability}`, capability }
+    const media = { video_url: [{ ...(await film('red')), path }] }
+    const request = { ...requestOf({}), jobId: `job_${capability}`, model, media }
+    const outcome = await ended(sandbox, await accepted(sandbox, request))
+    assert.equal(outcome.status === 'failed' && outcome.code, 'INPUT_MEDIA_INVALID')
+  }
+})
+
 test('a motion is shown beside the picture that takes it on', async () => {
   const media = { image: [await picture('red')], video: [await film('green', 'blue')] }
   const [file] = await render('motion-control', { resolution: '480p' }, media)

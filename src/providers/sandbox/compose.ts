@@ -18,27 +18,25 @@ export interface Source {
   footage: Footage | null
 }
 
-const noPicture =
-  'The video has no picture that can be decoded; send an MP4 or WebM file that plays in a browser.'
 /** How much of a scene's turn goes into the one after it. */
 const meltShare = 0.36
 
-/** Opens the customer's files; `problem` tells what is wrong with the first that can't be used. */
+/** Opens the customer's files; throws UnusableSource for the first that can't be used. */
 export async function openSources(
   request: RenderRequest,
   pathOf: (index: number) => string,
-): Promise<{ sources: Source[] } | { problem: string }> {
+): Promise<Source[]> {
   const times = frameTimes(request)
   const sources: Source[] = []
-  for (const [index, source] of request.sources.entries()) {
-    const opened = await openSource(source, pathOf(index), times)
-    if ('problem' in opened) {
-      await closeSources(sources)
-      return opened
+  try {
+    for (const [index, source] of request.sources.entries()) {
+      sources.push(await openSource(source, pathOf(index), times))
     }
-    sources.push(opened)
+    return sources
+  } catch (error) {
+    await closeSources(sources)
+    throw error
   }
-  return { sources }
 }
 
 export async function closeSources(sources: Source[]): Promise<void> {
@@ -56,21 +54,15 @@ function frameTimes(request: RenderRequest): number[] {
   return Array.from({ length: frames }, (_, index) => index / request.framesPerSecond)
 }
 
-async function openSource(
-  { kind, use }: SourceRequest,
-  path: string,
-  times: number[],
-): Promise<Source | { problem: string }> {
+async function openSource({ kind, use }: SourceRequest, path: string, times: number[]): Promise<Source> {
   if (kind === 'image') {
-    const reading = await readPicture(path)
-    return 'problem' in reading ? reading : { use, canvas: reading.picture, footage: null }
+    return { use, canvas: await readPicture(path), footage: null }
   }
   if (use === 'ending') {
-    const canvas = await lastFrame(path)
-    return canvas === null ? { problem: noPicture } : { use, canvas, footage: null }
+    return { use, canvas: await lastFrame(path), footage: null }
   }
   const footage = await openFootage(path, times)
-  return footage === null ? { problem: noPicture } : { use, canvas: footage.canvas, footage }
+  return { use, canvas: footage.canvas, footage }
 }
 
 export interface ShotPlan extends FrameSize {

@@ -1,8 +1,10 @@
 import type { Canvas, SKRSContext2D } from '@napi-rs/canvas'
-import { framesAt, openMedia, picturesAt } from '../../media/frames.ts'
+import type { Input } from 'mediabunny'
+import { framesAt, openMedia } from '../../media/frames.ts'
 import type { FrameSize } from './frame-size.ts'
 import { blurred, leastKeptShare } from './image-to-video.ts'
 import { type Painter, prerender } from './painter.ts'
+import { UnusableSource } from './picture.ts'
 
 /** A film of the customer's, played frame by frame. */
 export interface Footage {
@@ -13,50 +15,64 @@ export interface Footage {
   close(): Promise<void>
 }
 
-/** Opens a film to be played at these times, in seconds from its start; null where no picture of it decodes. */
-export async function openFootage(path: string, times: number[]): Promise<Footage | null> {
+/** Opens a film to be played at these times, in seconds from its start. It throws UnusableSource, also later. */
+export async function openFootage(path: string, times: number[]): Promise<Footage> {
   const input = openMedia(path)
-  const track = await input.getPrimaryVideoTrack()
-  if (track === null) {
-    input.dispose()
-    return null
-  }
-  const start = await track.getFirstTimestamp()
-  const end = await track.computeDuration()
-  const shown = times.map((time) => start + time).filter((time) => time < end)
-  const pictures = framesAt(track, shown)
+  const pictures = playAt(input, times)
   const close = async (): Promise<void> => {
     await pictures.return(undefined)
     input.dispose()
   }
-  const first = await pictures.next()
-  if (first.done === true) {
+  try {
+    const canvas = await nextOf(pictures)
+    if (canvas === null) throw unusable()
+    let isFirst = true
+    return {
+      canvas,
+      async advance() {
+        if (!isFirst) await nextOf(pictures)
+        isFirst = false
+      },
+      close,
+    }
+  } catch (error) {
     await close()
-    return null
-  }
-  let isFirst = true
-  return {
-    canvas: first.value,
-    async advance() {
-      if (!isFirst) {
-        await pictures.next()
-      }
-      isFirst = false
-    },
-    close,
+    throw error
   }
 }
 
-/** The last frame of a film, or null where none decodes. */
-export async function lastFrame(path: string): Promise<Canvas | null> {
+/** The last frame of a film. */
+export async function lastFrame(path: string): Promise<Canvas> {
   using input = openMedia(path)
+  const picture = await nextOf(playAt(input, [Number.POSITIVE_INFINITY]))
+  if (picture === null) throw unusable()
+  return picture
+}
+
+/** The frames at these times; those beyond the end are left out, but infinity is the end. */
+async function* playAt(input: Input, times: number[]): AsyncGenerator<Canvas> {
   const track = await input.getPrimaryVideoTrack()
-  if (track !== null) {
-    for await (const picture of picturesAt(track, [await track.computeDuration()])) {
-      return picture
-    }
-  }
-  return null
+  if (track === null) return
+  const start = await track.getFirstTimestamp()
+  const end = await track.computeDuration()
+  const shown = times.map((time) => (time === Number.POSITIVE_INFINITY ? end : start + time))
+  yield* framesAt(
+    track,
+    shown.filter((time) => time <= end),
+  )
+}
+
+/** What comes next, or null at the end. That a customer's file does not decode is no fault of ours. */
+async function nextOf(pictures: AsyncGenerator<Canvas>): Promise<Canvas | null> {
+  const next = await pictures.next().catch((cause) => {
+    throw unusable(cause)
+  })
+  return next.done === true ? null : next.value
+}
+
+function unusable(cause?: unknown): UnusableSource {
+  const remedy = 'send an MP4 or WebM file that plays in a browser to its end.'
+  return new UnusableSource(`The video cannot be decoded; ${remedy}`, { cause })
 }
 
 /** Shows a film of the customer's as it is; one of another shape stands before itself, out of focus. */

@@ -9,22 +9,22 @@ const pixelLimit = 50_000_000
 /** What a picture is shrunk to: a job may bring a dozen, and no frame shows more of one. */
 const keptPixels = 8_000_000
 
-export type PictureReading = { picture: Canvas } | { problem: string }
+/** A file of the customer's can't be used; the message may be shown. */
+export class UnusableSource extends Error {}
 
 /**
  * Decodes a customer's picture. The size is read from the header first, so that a small file that claims
  * enormous dimensions costs nothing. Canvas turns the picture by its EXIF orientation itself (all eight tested).
  */
-export async function readPicture(path: string): Promise<PictureReading> {
+export async function readPicture(path: string): Promise<Canvas> {
   const bytes = await readFile(path)
   const size = headerSize(bytes)
   if (size === null || size.width < 1 || size.height < 1) {
-    return { problem: 'The picture is not of a kind that can be decoded; send it as JPEG, PNG, WebP or GIF.' }
+    throw new UnusableSource('The picture is of no kind that can be decoded; send a JPEG, PNG, WebP or GIF.')
   }
   if (size.width * size.height > pixelLimit) {
-    return {
-      problem: `The picture has more than ${pixelLimit / 1_000_000} million pixels; send a smaller one.`,
-    }
+    const limit = `${pixelLimit / 1_000_000} million pixels`
+    throw new UnusableSource(`The picture has more than ${limit}; send a smaller one.`)
   }
   try {
     const image = await loadImage(bytes)
@@ -36,12 +36,12 @@ export async function readPicture(path: string): Promise<PictureReading> {
       })
       // Lets the decoded pixels go at once, whose weight the garbage collector does not feel.
       image.src = Buffer.alloc(0)
-      return { picture }
+      return picture
     }
   } catch {
     // The decoder's own words say less than the sentence below.
   }
-  return { problem: 'The picture is damaged or cut short; send a file that opens in a browser.' }
+  throw new UnusableSource('The picture is damaged or cut short; send a file that opens in a browser.')
 }
 
 function headerSize(bytes: Uint8Array): { width: number; height: number } | null {

@@ -6,6 +6,7 @@ import { type Failure, type JobFolder, jobFolder, publish } from './folder.ts'
 import { atMost } from './frame-size.ts'
 import { makeOverlay } from './overlay.ts'
 import type { Painter } from './painter.ts'
+import { UnusableSource } from './picture.ts'
 import { variantSeed } from './random.ts'
 import type { FilmRequest, RenderRequest, StillRequest } from './request.ts'
 import { makeSoundtrack } from './soundtrack.ts'
@@ -38,11 +39,7 @@ export default async function render(task: RenderTask): Promise<RenderResult> {
   const part = folder.unfinished(task.process)
   const isStopped = () => Atomics.load(task.stop, 0) === 1
   try {
-    const opened = await openSources(request, folder.source)
-    if ('problem' in opened) {
-      return { outcome: 'failed', failure: { code: 'INPUT_MEDIA_INVALID', message: opened.problem } }
-    }
-    const { sources } = opened
+    const sources = await openSources(request, folder.source)
     try {
       const isWhole =
         request.type === 'video'
@@ -53,12 +50,18 @@ export default async function render(task: RenderTask): Promise<RenderResult> {
       await closeSources(sources)
     }
   } catch (error) {
-    const message = 'The sandbox could not render this job.'
-    const cause = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { outcome: 'failed', failure: { code: 'GENERATION_FAILED', message, cause } }
+    return { outcome: 'failed', failure: failureOf(error) }
   } finally {
     await rm(part, { force: true })
   }
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof UnusableSource) {
+    return { code: 'INPUT_MEDIA_INVALID', message: error.message }
+  }
+  const cause = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { code: 'GENERATION_FAILED', message: 'The sandbox could not render this job.', cause }
 }
 
 interface Making<Request> {
