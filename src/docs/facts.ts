@@ -92,7 +92,7 @@ function errorReference(): string {
     ['Status', 'Codes'],
     [...Map.groupBy(codes, (name) => apiErrors[name].status)].map(([status, members]) => [
       String(status),
-      members.map(errorLink).join(', '),
+      members.map(errorLink).join(' '),
     ]),
   )
   return sections(overview, ...codes.map(errorEntry)).trimEnd()
@@ -102,6 +102,6 @@ function errorEntry(name: ApiErrorCode): string {
   const { status, meaning, remedy, retryable } = apiErrors[name]
   return sections(
     `### ${name}`,
-    `**${status}.** ${plain(meaning)} ${plain(remedy)} ${retryable ? 'The same request may succeed later.' : 'Sending the same request again will not help.'}`,
+    `**${status}.** ${plain(meaning)} ${plain(remedy)} ${retryable ? '**Retryable:** the same request may succeed later.' : ''}`.trimEnd(),
   ).trimEnd()
 }

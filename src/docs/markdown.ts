@@ -111,8 +111,9 @@ function unused(id: string, used: Set<string>): string {
   return found
 }
 
-// As many characters as three columns have room for on a telephone.
-const mostOfNarrow = 14
+// As many characters as a telephone has room for, in each of three columns and in the first of two.
+const mostOfThree = 14
+const mostOfFirst = 20
 
 // Each cell carries its column's heading, under which a narrow screen shows it where the table does not fit.
 function labelCells(tokens: Token[]): void {
@@ -123,8 +124,12 @@ function labelCells(tokens: Token[]): void {
     const textsOf = (cell: string) =>
       part.flatMap(({ type }, index) => (type === cell ? [part[index + 1]?.content ?? ''] : []))
     const headings = textsOf('th_open')
-    const isWide = headings.length > 2 && textsOf('td_open').some((text) => text.length > mostOfNarrow)
-    table.attrSet('class', `columns-${headings.length}${isWide ? ' columns-many' : ''}`)
+    const isWide = textsOf('td_open').some((text, index) =>
+      headings.length > 2
+        ? text.length > mostOfThree
+        : index % headings.length === 0 && text.length > mostOfFirst,
+    )
+    table.attrSet('class', `columns-${headings.length}${isWide ? ' stacked' : ''}`)
     const cells = part.filter(({ type }) => type === 'td_open')
     for (const [index, cell] of cells.entries()) {
       cell.attrSet('data-label', headings[index % headings.length] ?? '')

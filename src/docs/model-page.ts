@@ -130,8 +130,14 @@ function inNumberOrder(options: Record<string, string>): [string, string][] {
 
 function rules(schema: JsonSchema): string {
   const sum = schema.sumEqualsField as { array: string; item: string; field: string } | undefined
-  if (sum === undefined) return ''
-  return `Where every entry of ${code(sum.array)} has a ${code(sum.item)}, they must sum to ${code(sum.field)}.`
+  const together = Object.entries((schema.dependentSchemas ?? {}) as Record<string, JsonSchema>)
+  return sections(
+    sum &&
+      `Where every entry of ${code(sum.array)} has a ${code(sum.item)}, they must sum to the ${code(sum.field)} of the whole.`,
+    ...together.map(
+      ([field, rest]) => `Together with ${code(field)}, these are narrower:\n\n${fieldTable(rest)}`,
+    ),
+  ).trimEnd()
 }
 
 function notes(lines: string[]): string {

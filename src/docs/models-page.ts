@@ -92,7 +92,7 @@ function choices(
   return [
     `${title}: ${link('All', others, chosen === undefined)}`,
     ...ids.sort().map((id) => link(label(id), { ...others, [name]: id }, id === chosen)),
-  ].join(' · ')
+  ].join(' ')
 }
 
 function providerSection(id: string, models: DocumentedModel[], { providers, capabilities }: Names): string {
@@ -100,7 +100,7 @@ function providerSection(id: string, models: DocumentedModel[], { providers, cap
   return sections(
     `## ![](/docs/logos/${id}.svg) ${plain(provider?.name ?? id)}`,
     provider &&
-      `${plain(provider.description)} [${plain(new URL(provider.website).hostname)}](${provider.website})`,
+      `${plain(provider.description)} [${plain(new URL(provider.website).hostname.replace(/^www\./, ''))}](${provider.website})`,
     table(
       ['Model', 'Capability', 'Base cost', 'By default'],
       models.map((model) => [

@@ -102,9 +102,21 @@ function limitsOf(schema: JsonSchema): string[] {
     schema[keyword] === undefined ? [] : [plain(tell(schema[keyword]))],
   )
   const format = typeof schema.format === 'string' && schema.media === undefined ? [schema.format] : []
+  const ofMedia = mediaLimitsOf(schema.mediaLimits as Record<string, unknown> | undefined)
   const items = schema.items as JsonSchema | undefined
   const ofItems = items === undefined ? [] : limitsOf(items).map((limit) => `each ${limit}`)
-  return [...(options === '' ? [] : [options]), ...own, ...format, ...ofItems]
+  return [...(options === '' ? [] : [options]), ...own, ...format, ...ofMedia, ...ofItems]
+}
+
+const mediaLimits: Record<string, (value: unknown) => string> = {
+  types: (value) => (value as string[]).join(', '),
+  minPixels: (value) => `at least ${value} pixels wide and high`,
+  minSeconds: (value) => `at least ${value} seconds long`,
+  maxSeconds: (value) => `at most ${value} seconds long`,
+}
+
+function mediaLimitsOf(found: Record<string, unknown> = {}): string[] {
+  return Object.entries(found).flatMap(([name, value]) => mediaLimits[name]?.(value) ?? [])
 }
 
 function textOf(value: unknown): string {

@@ -8,19 +8,22 @@ export interface SearchResult {
   section: string
 }
 
+// A guide is what most are after.
+const weights: Record<Page['section'], number> = { Guides: 4, API: 2, Models: 1 }
+
 /** Answers the pages that fit a query best; words may be begun only, or slightly misspelt. */
 export function createSearch(pages: Page[]): (query: string) => SearchResult[] {
   const index = new MiniSearch<{ id: number; title: string; description: string; text: string }>({
     fields: ['title', 'description', 'text'],
     // slugs and field names are found by their parts, too
     tokenize: (text) => text.split(/[^\p{L}\p{N}]+/u),
+    processTerm: (term) => term.toLowerCase().replace(/(?<=\w{3})s$/, ''),
     searchOptions: {
       boost: { title: 5, description: 2 },
       combineWith: 'AND',
       prefix: true,
       fuzzy: (term) => (term.length > 4 ? 0.2 : false),
-      // a guide or an operation is what most are after
-      boostDocument: (id) => (pages[id]?.section === 'Models' ? 1 : 2),
+      boostDocument: (id) => weights[pages[id]!.section],
     },
   })
   index.addAll(

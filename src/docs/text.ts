@@ -5,7 +5,7 @@ export function plain(text: string): string {
     .trim()
     .replace(/[\\`*[\]<>|~&]/g, '\\$&')
     .replace(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, '\\_')
-    .replace(/^(#{1,6} |[-+] |\d+[.)] |=+|-+$)/, '\\$1')
+    .replace(/^(\d*)(?=#{1,6} |[-+.)] |=|-+$)/, '$1\\')
 }
 
 /** Text as code within a line; a bar is escaped, since it would end a table's cell. */
