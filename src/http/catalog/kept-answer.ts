@@ -17,7 +17,7 @@ type Answering<Answer> = (
  * `name` tells apart what one operation answers, and is kept only where `make` did not throw.
  */
 export function keptAnswer<Answer>(make: (audience: Audience, name: string) => Answer): Answering<Answer> {
-  // the origin that is in the answers is as old as the first policy, and lives as long as the process
+  // by policy alone: each server has policies of its own, and its origin and catalogue never change
   const kept = new WeakMap<Policy, Map<string, Prepared<Answer>>>()
   return async (services, caller, reply, name = '') => {
     reply.header('vary', 'authorization, x-api-key')
