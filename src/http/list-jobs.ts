@@ -37,7 +37,7 @@ const answer = Type.Object({
       metadata: Type.Optional(metadata),
     }),
   ),
-  nextCursor: orNull(Type.String()),
+  nextCursor: orNull(Type.String({ description: 'Send it as cursor for the next page; null on the last.' })),
   hasMore: Type.Boolean(),
 })
 
@@ -47,10 +47,27 @@ export const listJobsRoute = route({
   name: 'List jobs',
   summary:
     "The account's jobs, newest first. Pages neither repeat nor miss a job while others are being added.",
+  description:
+    'Jobs can be narrowed to those with some `metadata`: `?metadata[project]=spring`, once for each name.',
   scope: 'check_status',
   query,
   answer,
-  example: { jobs: [], nextCursor: null, hasMore: false },
+  example: {
+    jobs: [
+      {
+        jobId: 'job_mi8q2k0x1f7d2m9c4p6t8w0z',
+        status: 'completed',
+        progress: 100,
+        model: 'kling/kling-omni-o1/image-to-video',
+        costMicroCents: 350_000,
+        createdAt: '2026-11-20T12:00:00.000Z',
+        completedAt: '2026-11-20T12:03:41.000Z',
+        metadata: { project: 'spring' },
+      },
+    ],
+    nextCursor: null,
+    hasMore: false,
+  },
   errors: ['VALIDATION_ERROR'],
   async handler({ query, caller }, services) {
     const { jobs, nextCursor } = await listJobs(services.pool, caller.accountId, {

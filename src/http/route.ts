@@ -23,11 +23,15 @@ export interface Route<
   /** The name of the operation, as in the docs. */
   name: string
   summary: string
+  /** What there is to say beyond the summary, in Markdown; for the docs. */
+  description?: string
   /** The right that a key needs; 'any' for what every key may do; undefined for what needs none, and may be personalised. */
   scope: Scope
   body?: Body
   query?: Query
   params?: Params
+  /** Headers of its own; for the docs. */
+  headers?: TSchema
   answer: Answer
   example: Static<Answer>
   /** A body that is answered as `example` is; for the docs. */

@@ -9,7 +9,8 @@ const body = Type.Object(
   {
     model: Type.Optional(
       Type.String({
-        description: 'The model: provider/model/capability, or provider/model where it has one capability.',
+        description:
+          'Required, here or as modelSlug: provider/model/capability, or provider/model where it has one capability.',
       }),
     ),
     modelSlug: Type.Optional(Type.String({ description: 'Another name for model.' })),
@@ -37,9 +38,19 @@ const body = Type.Object(
   { additionalProperties: false },
 )
 
+const headers = Type.Object({
+  'Idempotency-Key': Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'Makes it safe to send the request again: the same key is one job, for 24 hours.',
+    }),
+  ),
+})
+
 const answer = Type.Object({
-  jobId: Type.String(),
-  requestId: Type.String(),
+  jobId: Type.String({ description: 'What get, cancel and the webhook know the job by.' }),
+  requestId: Type.String({ description: 'As in the header x-request-id; the webhook repeats it.' }),
   status: Type.Literal('pending'),
   estimatedCompletionTime: moment,
   costMicroCents: microCents,
@@ -50,7 +61,10 @@ export const submitJobRoute = route({
   path: '/v1/jobs/submit',
   name: 'Submit a job',
   summary: 'Checks, prices, charges and queues a job. It is durable once this is answered.',
+  description:
+    'The answer comes before the job is rendered: [get the job](/docs/endpoints/get-a-job) until it has ended, or name a `webhookUrl`. With an [`Idempotency-Key`](/docs/idempotency), a request that was sent before is answered as the first time, with the header `idempotent-replayed: true`.',
   scope: 'submit_job',
+  headers,
   body,
   exampleBody: {
     model: 'kling/kling-omni-o1/image-to-video',
