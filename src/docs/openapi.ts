@@ -1,14 +1,16 @@
 import { type ApiErrorCode, apiErrors } from '../errors.ts'
 import { groupOf, inOrder, type Operation, slugOf } from './operation.ts'
+import type { Subject } from './subject.ts'
 
 type JsonObject = { [name: string]: unknown }
 
 /** The OpenAPI 3.1 document of the operations. */
-export function openApi({ operations, origin }: { operations: Operation[]; origin: string }): JsonObject {
+export function openApi({ operations, models, origin }: Subject): JsonObject {
+  const slugs = models.map(({ slug }) => slug)
   const paths: Record<string, JsonObject> = {}
   for (const operation of operations) {
     const path = operation.path.replace(/:(\w+)\+?/g, '{$1}')
-    paths[path] = { ...paths[path], [operation.method.toLowerCase()]: describe(operation) }
+    paths[path] = { ...paths[path], [operation.method.toLowerCase()]: describe(operation, slugs) }
   }
   return plainJson({
     openapi: '3.1.0',
@@ -78,8 +80,9 @@ function errorExample(code: ApiErrorCode): JsonObject {
   }
 }
 
-function describe(operation: Operation): JsonObject {
-  const { body, bodyType, exampleBody, example, answer, answerType, scope } = operation
+function describe(operation: Operation, models: string[]): JsonObject {
+  const body = withModels(operation.body, models)
+  const { bodyType, exampleBody, example, answer, answerType, scope } = operation
   const needs = scope === undefined || scope === 'any' ? [] : [`Needs the scope \`${scope}\`.`]
   return {
     operationId: slugOf(operation).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
@@ -117,6 +120,13 @@ function describe(operation: Operation): JsonObject {
       ...errorResponses(operation.errors),
     },
   }
+}
+
+/** The body with the models that there are as examples of its field `model`. */
+function withModels(body: object | undefined, models: string[]): object | undefined {
+  const { properties } = (body ?? {}) as { properties?: Record<string, object> }
+  if (properties?.model === undefined || models.length === 0) return body
+  return { ...body, properties: { ...properties, model: { ...properties.model, examples: models } } }
 }
 
 const requestIdHeader = { 'x-request-id': { $ref: '#/components/headers/RequestId' } }

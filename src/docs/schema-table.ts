@@ -17,7 +17,7 @@ export function fieldTable(schema: object): string {
       isRequired ? '**yes**' : 'no',
       schema.default === undefined ? '' : code(textOf(schema.default)),
       limitsOf(schema).join('; '),
-      plain(String(schema.description ?? '')),
+      plain(descriptionOf(schema)),
     ]),
   )
 }
@@ -29,7 +29,8 @@ export function answerTable(schema: object): string {
     fieldsOf(schema as JsonSchema).map(({ name, schema, isRequired }) => {
       const always = isRequired ? '' : 'Not always there.'
       const options = optionsOf(schema).length > 0 ? `One of ${optionsOf(schema).join(', ')}.` : ''
-      const description = [plain(String(schema.description ?? '')), options, always].filter(Boolean).join(' ')
+      const fixed = schema.const === undefined ? '' : `Always ${code(textOf(schema.const))}.`
+      const description = [plain(descriptionOf(schema)), options, fixed, always].filter(Boolean).join(' ')
       return [code(name), typeOf(schema), description]
     }),
   )
@@ -40,7 +41,11 @@ function fieldsOf(schema: JsonSchema, prefix = ''): Field[] {
   const required = (real.required as string[] | undefined) ?? []
   const properties = (real.properties ?? {}) as Record<string, JsonSchema>
   const own = Object.entries(properties).flatMap(([name, property]) => [
-    { name: prefix + name, schema: property, isRequired: required.includes(name) },
+    {
+      name: prefix + name,
+      schema: property,
+      isRequired: required.includes(name) && property.default === undefined,
+    },
     ...fieldsOf(property, `${prefix + name}.`),
   ])
   const items = real.items as JsonSchema | undefined
@@ -51,6 +56,10 @@ function fieldsOf(schema: JsonSchema, prefix = ''): Field[] {
 function unwrapped(schema: JsonSchema): JsonSchema {
   const others = alternatives(schema).filter(({ type }) => type !== 'null')
   return others.length === 1 ? others[0]! : schema
+}
+
+function descriptionOf(schema: JsonSchema): string {
+  return String(schema.description ?? unwrapped(schema).description ?? '')
 }
 
 function alternatives(schema: JsonSchema): JsonSchema[] {

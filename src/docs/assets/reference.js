@@ -2,6 +2,8 @@
 const folder = document.currentScript.src.replace(/\/[^/]*$/, '')
 globalThis.Scalar.createApiReference('#reference', {
   url: '/openapi.json',
+  // the address in the bar, whichever of the server's names it is: the page may ask no other
+  servers: [{ url: location.origin }],
   withDefaultFonts: false,
   telemetry: false,
   proxyUrl: '',
