@@ -16,6 +16,11 @@ const aacFrameSamples = 1024
 const keyFrameEverySeconds = 2
 /** Frames the encoder may have waiting. Each holds 1.4 MB at 720p; more than this only costs memory. */
 const encoderQueueLimit = 4
+/**
+ * Frames above this (1080 lines) get a buffer each: its weight makes the garbage collector look, and let go of the
+ * encoder's copies of earlier frames, whose weight it does not feel. At 4k they came to 1.5 GB.
+ */
+const heavyBytes = 4_200_000
 const bt709 = { primaries: 'bt709', transfer: 'bt709', matrix: 'bt709', fullRange: false } as const
 
 /** Where the sound comes from: `write` fills both channels with the samples from `start` on. */
@@ -100,8 +105,9 @@ const levels = [
 
 function videoTrack(options: FilmOptions) {
   const { width, height, framesPerSecond } = options
+  const planeBytes = (width * height * 3) / 2
+  const kept = planeBytes > heavyBytes ? null : new Uint8Array(planeBytes)
   const source = new EncodedVideoPacketSource('avc')
-  const planes = new Uint8Array((width * height * 3) / 2)
   const packets = packetQueue()
   const encoder = new VideoEncoder({
     output: (chunk, metadata) => {
@@ -130,6 +136,7 @@ function videoTrack(options: FilmOptions) {
   return {
     source,
     async add(canvas: Canvas, index: number, keyFrame: boolean): Promise<void> {
+      const planes = kept ?? new Uint8Array(planeBytes)
       const rgba = canvas.data()
       writePlanes(rgba, width, height, planes)
       // The pixels live outside the heap, where the garbage collector does not feel their weight: unless they
