@@ -18,8 +18,8 @@ export async function createSegment(db: Db, name: string, description: string | 
 
 export async function listSegments(db: Db): Promise<Segment[]> {
   const { rows } = await db.query<Segment>(
-    `select name, description, (select count(*)::int from users where segments @> array[name]) as users
-     from segments order by name`,
+    `select s.name, s.description, (select count(*)::int from users u where u.segments @> array[s.name]) as users
+     from segments s order by s.name`,
   )
   return rows
 }
@@ -30,10 +30,10 @@ export async function removeSegment(
   name: string,
 ): Promise<'removed' | 'unknown' | { overrides: number; models: number; users: number }> {
   const { rows } = await db.query<{ overrides: number; models: number; users: number }>(
-    `select (select count(*)::int from price_overrides where segment = name) as overrides,
-       (select count(*)::int from model_visibility where segments @> array[name]) as models,
-       (select count(*)::int from users where segments @> array[name]) as users
-     from segments where name = $1`,
+    `select (select count(*)::int from price_overrides p where p.segment = s.name) as overrides,
+       (select count(*)::int from model_visibility m where m.segments @> array[s.name]) as models,
+       (select count(*)::int from users u where u.segments @> array[s.name]) as users
+     from segments s where s.name = $1`,
     [name],
   )
   const uses = rows[0]

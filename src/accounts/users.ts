@@ -85,6 +85,15 @@ export async function findUser(db: Db, idOrEmail: string): Promise<User | undefi
   return rows[0] && toUser(rows[0])
 }
 
+/** The newest users. */
+export async function listUsers(db: Db, limit: number): Promise<User[]> {
+  const { rows } = await db.query<UserRow>(
+    `select ${columns} from users u order by u.created_at desc, u.id limit $1`,
+    [limit],
+  )
+  return rows.map(toUser)
+}
+
 /** Changes what is given, of a user that exists. Keys are judged by it from their next request on. */
 export async function changeUser(
   db: Db,

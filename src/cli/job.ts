@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
+import { count } from './arguments.ts'
 import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
 
 export function addJobCommands(program: Command): void {
@@ -23,7 +24,7 @@ export function addJobCommands(program: Command): void {
   job
     .command('list')
     .description('List the newest jobs of all users.')
-    .option('--limit <count>', 'how many, 1 to 1000', limit, 20)
+    .option('--limit <count>', 'how many, 1 to 1000', count, 20)
     .option('--json', 'print one JSON document')
     .action(async (options: { limit: number; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
@@ -39,9 +40,4 @@ export function addJobCommands(program: Command): void {
         print(options, { jobs }, table([['job', 'status', 'model', 'cost', 'user', 'created'], ...rows]))
       })
     })
-}
-
-function limit(text: string): number {
-  if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1000) return Number(text)
-  throw new InvalidArgumentError('give a whole number from 1 to 1000')
 }

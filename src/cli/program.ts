@@ -6,8 +6,11 @@ import { addEstimateCommand } from './estimate.ts'
 import { addJobCommands } from './job.ts'
 import { addKeyCommands } from './key.ts'
 import { addLedgerCommands } from './ledger.ts'
+import { addModelCommands } from './model.ts'
 import { addModelsCommand } from './models.ts'
 import { CommandFailed } from './output.ts'
+import { addPriceCommands } from './price.ts'
+import { addSegmentCommands } from './segment.ts'
 import { addServeCommand } from './serve.ts'
 import { addSubmitCommand } from './submit.ts'
 import { addUserCommands } from './user.ts'
@@ -28,6 +31,9 @@ export async function runCommandLine(args: string[]): Promise<void> {
   addServeCommand(program)
   addUserCommands(program)
   addKeyCommands(program)
+  addSegmentCommands(program)
+  addModelCommands(program)
+  addPriceCommands(program)
   addLedgerCommands(program)
   addJobCommands(program)
   addWebhookCommands(program)

@@ -1,9 +1,17 @@
-import { type Command, InvalidArgumentError } from 'commander'
-import { createUser, findUser, type User } from '../accounts/users.ts'
+import { Argument, type Command, InvalidArgumentError } from 'commander'
+import {
+  changeUser,
+  createUser,
+  findUser,
+  listUsers,
+  type User,
+  type UserStatus,
+  userStatuses,
+} from '../accounts/users.ts'
 import type { Db } from '../db.ts'
 import { credit } from '../ledger/ledger.ts'
 import { findWebhookSecrets } from '../webhooks/secrets.ts'
-import { finite, limit } from './arguments.ts'
+import { count, finite, limit } from './arguments.ts'
 import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
 
 export function addUserCommands(program: Command): void {
@@ -67,6 +75,61 @@ export function addUserCommands(program: Command): void {
         print(options, shown, describe(shown))
       })
     })
+  user
+    .command('list')
+    .description('List the newest users.')
+    .option('--limit <count>', 'how many, 1 to 1000', count, 100)
+    .option('--json', 'print one JSON document')
+    .action(async (options: { limit: number; json?: boolean }) => {
+      await withDatabase(async ({ pool }) => {
+        const users = await listUsers(pool, options.limit)
+        const rows = users.map((each) => [
+          each.userId,
+          each.email,
+          each.status,
+          dollars(each.balanceMicroCents),
+          dollars(each.testBalanceMicroCents),
+          each.segments.join(','),
+        ])
+        print(options, { users }, table([['id', 'e-mail', 'status', 'live', 'test', 'segments'], ...rows]))
+      })
+    })
+  user
+    .command('status')
+    .description('Let a user in or keep it out; counts from the next request of each of its keys on.')
+    .argument('<user>', 'user id or e-mail address')
+    .addArgument(new Argument('<status>', 'what the user is from now on').choices(userStatuses))
+    .option('--json', 'print one JSON document')
+    .action(async (idOrEmail: string, status: UserStatus, options: { json?: boolean }) => {
+      await change(idOrEmail, { status }, options)
+    })
+  user
+    .command('limit')
+    .description('Set how many unfinished jobs a user may have at once, live and test apart.')
+    .argument('<user>', 'user id or e-mail address')
+    .argument('<jobs>', 'a whole number, or "unlimited"', limit)
+    .option('--json', 'print one JSON document')
+    .action(async (idOrEmail: string, jobs: number, options: { json?: boolean }) => {
+      await change(idOrEmail, { concurrencyLimit: finite(jobs) }, options)
+    })
+}
+
+async function change(
+  idOrEmail: string,
+  changes: Parameters<typeof changeUser>[2],
+  options: { json?: boolean },
+): Promise<void> {
+  await withDatabase(async ({ pool }) => {
+    const { userId } = await requireUser(pool, idOrEmail)
+    await changeUser(pool, userId, changes)
+    await printUser(pool, userId, options)
+  })
+}
+
+/** Prints a user as it is now. */
+export async function printUser(db: Db, userId: string, options: { json?: boolean }): Promise<void> {
+  const user = await requireUser(db, userId)
+  print(options, user, describe(user))
 }
 
 /** The user of this id or e-mail address; fails the command if there is none. */
@@ -85,6 +148,8 @@ function describe(user: User & { webhookSecret?: string | undefined }): string[]
     ['live balance', dollars(user.balanceMicroCents)],
     ['test balance', dollars(user.testBalanceMicroCents)],
     ['jobs at once', String(user.concurrencyLimit ?? 'unlimited')],
+    ['segments', user.segments.join(', ') || 'none'],
+    ['private models', user.allowedModels.join(', ') || 'none'],
     ...(user.webhookSecret === undefined ? [] : [['webhook secret', user.webhookSecret]]),
   ])
 }

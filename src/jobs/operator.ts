@@ -37,7 +37,7 @@ export async function showJobForOperator(
     `select json_build_object(
        'jobId', j.id, 'status', j.status, 'model', j.model_slug, 'version', j.model_version, 'mode', a.mode,
        'userId', u.id, 'email', u.email, 'apiKeyId', j.api_key_id, 'requestId', j.request_id,
-       'costMicroCents', j.cost_micro_cents, 'provider', j.provider, 'operation', j.operation,
+       'costMicroCents', j.cost_micro_cents, 'priceBasis', j.price_basis, 'provider', j.provider, 'operation', j.operation,
        'input', j.input, 'metadata', j.metadata,
        'error', case when j.error_code is not null then json_build_object('code', j.error_code, 'message', j.error_message) end,
        'createdAt', j.created_at, 'dispatchedAt', j.dispatched_at, 'deadlineAt', j.deadline_at, 'completedAt', j.completed_at,

@@ -85,8 +85,9 @@ async function newestNumber(pool: pg.Pool): Promise<bigint> {
   return rows[0]!.number
 }
 
+/** The policy as it is now. */
 // The number first: what is read after it may be newer than it says, and is then read once more, but never older.
-async function loadPolicy(pool: pg.Pool): Promise<Policy> {
+export async function loadPolicy(pool: pg.Pool): Promise<Policy> {
   const number = await newestNumber(pool)
   const [visibility, versions, overrides] = await Promise.all([
     loadVisibility(pool),

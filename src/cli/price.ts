@@ -1,0 +1,65 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import type { Pricing } from '../pricing/price.ts'
+import type { ListOptions, SetOptions } from './price-actions.ts'
+
+const examples = `
+Of several overrides the most specific counts: a user's before a segment's, then a model's before a provider's before all.
+Setting another one for the same user or segment and the same models replaces the one before.
+
+Examples:
+  filmgate price override set --user ada@example.com --discount 20
+  filmgate price override set --segment studios --provider kling --discount 12.5 --note "contract 7"
+  filmgate price override set --segment studios --model kling/kling-omni-o1/image-to-video --fixed 300000
+  filmgate price override set --user ada@example.com --factor duration.10=1.8 --factor quality.pro=1.2`
+
+export function addPriceCommands(program: Command): void {
+  const price = program.command('price').description('Agree other prices with users and segments.')
+  const override = price.command('override').description("Set terms that stand above the catalogue's prices.")
+  override
+    .command('set')
+    .description('Set the terms of a user or segment, for one model, for those of a provider or for all.')
+    .option('--user <user>', 'user id or e-mail address')
+    .option('--segment <segment>', 'name of a segment')
+    .option('--model <slug>', 'this model only')
+    .option('--provider <provider>', "this provider's models only")
+    .option('--discount <percent>', 'taken off the price, such as 12.5')
+    .option('--fixed <microcents>', 'price of a job whatever its input; 1,000,000 are $1.00', microCents)
+    .option('--factor <field.option=multiplier>', "in the catalogue's place; may be given again", readFactor)
+    .option('--note <text>', 'why')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', examples)
+    .action(async (options: SetOptions) => (await actions()).setPrice(options))
+  override
+    .command('list')
+    .description('List the overrides of all, or of one user or segment, oldest first.')
+    .option('--user <user>', 'user id or e-mail address')
+    .option('--segment <segment>', 'name of a segment')
+    .option('--json', 'print one JSON document')
+    .action(async (options: ListOptions) => (await actions()).listPrices(options))
+  override
+    .command('remove')
+    .description('Take an override away; counts from the next request on.')
+    .argument('<id>', 'id of the override')
+    .option('--json', 'print one JSON document')
+    .action(async (id: string, options: { json?: boolean }) => (await actions()).removePrice(id, options))
+}
+
+// only when they are needed: with the catalogue's code every help would start three times as slowly
+const actions = () => import('./price-actions.ts')
+
+function microCents(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('give a whole number of micro-cents; 1,000,000 are $1.00')
+}
+
+/**
+ * Reads one `field.option=multiplier` after those before it. No field has a dot in its name and no multiplier an equals
+ * sign, so that options may hold both: resolution.1.5=2, aspect_ratio.16:9=1.1.
+ */
+function readFactor(text: string, before: Pricing['factors'] = {}): Pricing['factors'] {
+  const [, field, option, multiplier] = /^([^.=]+)\.(.+)=([^=]*)$/.exec(text) ?? []
+  if (field === undefined || option === undefined || multiplier === undefined) {
+    throw new InvalidArgumentError('write it as field.option=multiplier, like duration.10=1.8')
+  }
+  return { ...before, [field]: { ...before[field], [option]: multiplier } }
+}
