@@ -122,6 +122,13 @@ export const apiErrors = {
     meaning: 'No job has this id.',
     remedy: 'Use the jobId that the submit answered.',
   },
+  USER_NOT_FOUND: {
+    status: 404,
+    title: 'No such user',
+    retryable: false,
+    meaning: 'No user has this id or e-mail address.',
+    remedy: 'Check the spelling, or list the users on the command line.',
+  },
   NOT_FOUND: {
     status: 404,
     title: 'Not found',

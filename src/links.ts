@@ -50,9 +50,8 @@ export function createLinks(options: { publicUrl: string | undefined; secret: st
       return verdict === 'valid' ? { key: url.pathname.slice('/files/'.length) } : 'refused'
     },
     callbackUrl(upstream, jobId) {
-      if (origin === undefined) throw new Error('the public URL is not known yet')
       const token = `${jobId}.${signCallback(upstream, jobId, callbackSecret).toString('base64url')}`
-      return `${origin}/callbacks/${upstream}/${token}`
+      return `${knownOrigin()}/callbacks/${upstream}/${token}`
     },
     callbackJob(upstream, token) {
       const [, jobId = '', signature = ''] = /^(job_[0-9a-z]{1,60})\.([\w-]{43})$/.exec(token) ?? []

@@ -7,6 +7,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { createCanvas } from '@napi-rs/canvas'
+import { createKey, keyScopes } from '../src/accounts/keys.ts'
+import { createUser } from '../src/accounts/users.ts'
+import { setOverride } from '../src/policy/price-overrides.ts'
 import { createWebhookSecret, signWebhook } from '../src/webhooks/sign.ts'
 import { atEnd } from './at-end.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
@@ -78,8 +81,16 @@ async function prepareVariables(): Promise<Record<string, string>> {
   const { body } = await gateway.call('POST', '/v1/uploads/presign', { key: customer.key, body: presign })
   const { uploadUrl, fileUrl, fileId } = body.data
   await gateway.call('PUT', uploadUrl, { body: picture, headers: { 'content-type': 'image/png' } })
+  const { userId } = customer
+  const { key } = await createKey(database.pool, { userId, mode: 'test', scopes: [...keyScopes] })
+  // whom the operator's samples name
+  await createUser(database.pool, { email: 'ada@example.com', concurrencyLimit: null })
+  const terms = { kind: 'percentage_discount', percentage: '1' } as const
+  const override = await setOverride(database.pool, { subject: { userId }, scope: 'all', ...terms })
   return {
-    FILMGATE_API_KEY: customer.key,
+    FILMGATE_API_KEY: key,
+    USER_ID: userId,
+    PRICE_OVERRIDE_ID: override.id,
     WEBHOOK_URL: receiver.url,
     UPLOAD_URL: uploadUrl,
     FILE_URL: fileUrl,

@@ -3,6 +3,10 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { check, compile, sentence } from '../json-schema.ts'
+import { adminGetUserRoute } from './admin-get-user.ts'
+import { adminListOverridesRoute } from './admin-list-overrides.ts'
+import { adminRemoveOverrideRoute } from './admin-remove-override.ts'
+import { adminSetOverrideRoute } from './admin-set-override.ts'
 import { acceptCallbacks } from './callbacks.ts'
 import { cancelJobRoute } from './cancel-job.ts'
 import { catalogModelRoute } from './catalog/get-model.ts'
@@ -56,6 +60,10 @@ export const routes: AnyRoute[] = [
   redeliverWebhookRoute,
   testWebhookRoute,
   createSessionRoute,
+  adminGetUserRoute,
+  adminListOverridesRoute,
+  adminSetOverrideRoute,
+  adminRemoveOverrideRoute,
 ]
 
 /** The HTTP server, not yet listening. */
