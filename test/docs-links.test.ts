@@ -176,6 +176,13 @@ test('search finds guides, operations and models, with and without a script', as
   assert.doesNotMatch(page.text, /<script>alert/)
 })
 
+test('the bare address of the server leads to the docs', async () => {
+  for (const address of ['/', '/docs/']) {
+    const { status, text } = await read(address)
+    assert.deepEqual([status, text], [200, pages.get('/docs')!.text])
+  }
+})
+
 test('an unknown page is answered with 404 and a way on', async () => {
   for (const address of [
     '/docs/unknown',
