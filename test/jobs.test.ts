@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import { imageSize } from 'image-size'
 import { drawCat } from '../demo/cat.ts'
 import { jobFailures } from '../src/errors.ts'
 import { decodeEveryFrame } from '../src/media/frames.ts'
@@ -137,6 +138,28 @@ test('image to video takes an upload of the gateway, and a URL elsewhere, in bot
   const [small, large] = [await decode(std.job), await decode(pro.job)]
   assert.deepEqual([small.width, small.height, small.videoFrames, small.audioSamples], [1280, 720, 120, 0])
   assert.deepEqual([large.width, large.height, large.videoFrames], [1080, 1080, 120])
+})
+
+test('an edit gives as many pictures as asked, each with a thumbnail and no poster beside itself', async () => {
+  const model = 'bytedance-plus/seedream-v5-lite/image-to-image'
+  const options = { resolution: '1K', aspect_ratio: '3:4', num_images: '2' }
+  const input = { prompt: 'Make it winter', image_urls: [await uploadCat(), await uploadCat()], ...options }
+  const { body } = await gateway.call('POST', '/v1/jobs/submit', {
+    key: customer.key,
+    body: { model, input },
+  })
+  const job = await gateway.ended(body.jobId, customer.key)
+  assert.equal(job.status, 'completed', JSON.stringify(job.error))
+  assert.equal(job.outputs.length, 2)
+  for (const output of job.outputs) {
+    assert.deepEqual([output.type, output.posterImage], ['image', null])
+    const picture = await fetch(output.url)
+    assert.equal(picture.headers.get('content-type'), 'image/jpeg')
+    const { width, height } = imageSize(new Uint8Array(await picture.arrayBuffer()))
+    assert.deepEqual([width, height], [886, 1182])
+    assert.equal((await fetch(output.thumbnail)).headers.get('content-type'), 'image/jpeg')
+  }
+  assert.deepEqual(await transfersOf(database.pool, body.jobId), { charges: 1, refunds: 0 })
 })
 
 test('an input picture that is not there, is no picture, or is cut off fails the job and refunds it', async () => {
