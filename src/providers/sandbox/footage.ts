@@ -44,7 +44,9 @@ export async function openFootage(path: string, times: number[]): Promise<Footag
 /** The last frame of a film. */
 export async function lastFrame(path: string): Promise<Canvas> {
   using input = openMedia(path)
-  const picture = await nextOf(playAt(input, [Number.POSITIVE_INFINITY]))
+  const pictures = playAt(input, [Number.POSITIVE_INFINITY])
+  const picture = await nextOf(pictures)
+  await pictures.return(undefined)
   if (picture === null) throw unusable()
   return picture
 }

@@ -6,7 +6,7 @@ export type Look = (context: SKRSContext2D, width: number, height: number) => vo
 
 interface Wash {
   words: RegExp
-  mix: 'saturation' | 'soft-light' | 'multiply' | 'screen' | 'color-dodge'
+  mix: 'saturation' | 'soft-light' | 'multiply' | 'screen'
   /** Null mixes the picture with itself, which deepens it. */
   color: string | null
 }
