@@ -44,10 +44,12 @@ export function createPolicySource(pool: pg.Pool, clock: Clock): PolicySource {
   }
 
   const since: PolicySource['since'] = async (number) => {
-    // a load that was under way may have begun before the change
-    for (let attempt = 0; attempt < 3; attempt++) {
-      if (policy !== undefined && policy.number >= number) return policy
-      policy = newer(policy, await load())
+    if (policy?.number === number) return policy
+    // loaded for a lower number too: after a restore, or where another database took over, what is here may be gone
+    // there; a load that was under way may have begun before the change
+    for (let attempt = 0; attempt < 2; attempt++) {
+      policy = await load()
+      if (policy.number >= number) return policy
     }
     throw new Error(`policy ${number} is not there: the newest is ${policy?.number}`)
   }
@@ -74,10 +76,6 @@ export function createPolicySource(pool: pg.Pool, clock: Clock): PolicySource {
       }
     },
   }
-}
-
-function newer(known: Policy | undefined, found: Policy): Policy {
-  return known !== undefined && known.number > found.number ? known : found
 }
 
 async function newestNumber(pool: pg.Pool): Promise<bigint> {
