@@ -6,7 +6,7 @@ import { newId } from '../ids.ts'
 import type { Mode } from '../ledger/ledger.ts'
 import type { Outbound } from '../outbound.ts'
 import type { RateLimit, RateLimits } from '../policy/rate-limits.ts'
-import { hashJson, issueQuote, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
+import { hashJson, issueQuote, quotedVersion, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
 import type { Json, Provider } from '../providers/provider.ts'
 import { checkWebhookUrl } from '../webhooks/check-url.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
@@ -71,7 +71,7 @@ async function prepare(
   now: Date,
 ): Promise<Omit<Submission, 'requestId' | 'idempotency'>> {
   const model = findModel(context.catalogue, caller.policy, caller, request.model)
-  const version = findVersion(caller, model, request.version)
+  const version = findVersion(caller, model, request.version ?? versionOfQuote(model, request.quoteId))
   for (const limit of limitsOf(caller, model, version)) await context.rateLimits.take(limit)
   const input = completeInput(version, request.input)
   const { costMicroCents, basis } = agree(context, caller, request, { model, version, input }, now)
@@ -103,6 +103,12 @@ async function prepare(
     createdAt: now,
     estimatedCompletionAt: new Date(now.getTime() + usualMs),
   }
+}
+
+// Another version may have become the current one since: the quote holds whatever changed.
+function versionOfQuote({ versions }: Model, quoteId: string | undefined): string | undefined {
+  const quoted = quoteId === undefined ? undefined : quotedVersion(quoteId)
+  return versions.find(({ version }) => version === quoted)?.version
 }
 
 interface Subject {

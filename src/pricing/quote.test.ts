@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hashJson, issueQuote, quoteLifeMs, redeemQuote } from './quote.ts'
+import { hashJson, issueQuote, quotedVersion, quoteLifeMs, redeemQuote } from './quote.ts'
 
 const secret = 'a secret of this test'
 const madeAt = new Date('2026-11-20T12:00:00Z')
@@ -26,6 +26,11 @@ test('a quote gives back its price until the last millisecond of its 15 minutes'
 test('a price above what a JSON number holds survives', () => {
   const dear = issueQuote({ ...subject, costMicroCents: 999_999_999_999_999_999n, expiresAt }, secret)
   assert.deepEqual(redeem(dear), { costMicroCents: 999_999_999_999_999_999n })
+})
+
+test('a quote tells its version, and what is none tells nothing', () => {
+  assert.equal(quotedVersion(token), 'v1.0')
+  assert.equal(quotedVersion(`${token}A`), undefined)
 })
 
 test('another account, model, version or input is a mismatch', () => {
@@ -83,6 +88,13 @@ test('the order of fields makes no difference to the hash, at any depth', () => 
     hashJson({ e: { g: {}, f: true }, b: [{ d: null, c: 'x' }], a: 1 }),
   )
   assert.deepEqual(hashJson({ a: 1, b: undefined }), hashJson({ a: 1 }))
+})
+
+test('a value nested deeper than the call stack has a hash, which is that of no shallow one', () => {
+  const nested = (levels: number, core = '') =>
+    hashJson(JSON.parse(`${'['.repeat(levels)}${core}${']'.repeat(levels)}`)).toString('hex')
+  assert.equal(nested(200_000), nested(200_000))
+  assert.equal(new Set([nested(40), nested(41), nested(40, '"…"'), nested(200_000)]).size, 4)
 })
 
 test('what differs has another hash', () => {

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Caller } from '../accounts/authenticate.ts'
+import { loadCatalogue, type Model, type ModelVersion } from '../catalogue/load.ts'
+import type { VersionStatus } from '../catalogue/schema.ts'
+import { createOutbound } from '../outbound.ts'
+import type { Provider } from '../providers/provider.ts'
+import { type AcceptContext, acceptJob, type SubmitRequest } from './accept.ts'
+import { estimateJob } from './estimate.ts'
+import type { Submission } from './write-batch.ts'
+
+const slug = 'kling-plus/kling-o3-standard/text-to-video'
+const catalogue = loadCatalogue()
+const published = catalogue.models.get(slug)!
+const [first] = published.versions
+const dearer = (version: ModelVersion): ModelVersion => ({
+  ...version,
+  version: 'v2.0',
+  pricing: { ...version.pricing, baseCostMicroCents: 2 * version.pricing.baseCostMicroCents },
+})
+const model: Model = { ...published, versions: [first!, dearer(first!)] }
+
+/** A caller for whom the model's versions have these states. */
+function callerWhere(states: Record<string, VersionStatus>): Caller {
+  const settings = Object.entries(states).map(
+    ([version, status]) =>
+      [`${slug} ${version}`, { status, requestsPerMinute: null, requestsPerDay: null }] as const,
+  )
+  const policy = {
+    number: 1n,
+    visibility: new Map(),
+    versions: new Map(settings),
+    overrides: { ofUser: new Map(), ofSegment: new Map() },
+  }
+  const rights = { segments: [], allowedModels: [], requestsPerMinute: null, expiresAt: null }
+  return { keyId: 'key_1', userId: 'user_1', accountId: 1n, mode: 'test', ...rights, policy }
+}
+
+const provider: Provider = {
+  name: 'sandbox',
+  submitIsIdempotent: true,
+  submit: async () => assert.fail('nothing is dispatched here'),
+  poll: async () => assert.fail('nothing is dispatched here'),
+  pollDelayMs: () => 1_000,
+  timeLimitMs: () => 1_000,
+}
+
+const written: Submission[] = []
+const context: AcceptContext = {
+  catalogue: { ...catalogue, models: new Map([[slug, model]]) },
+  clock: { now: () => new Date() },
+  outbound: createOutbound({ allowPrivate: false }),
+  async submit(submission) {
+    written.push(submission)
+    return { ...submission, replayed: false }
+  },
+  findReplay: async () => undefined,
+  quoteSecret: 'a secret of this test',
+  rateLimits: { take: async () => {} },
+  chooseProvider: () => provider,
+}
+
+const input = { prompt: 'A lake', duration: '5' }
+const submit = async (caller: Caller, more: Partial<SubmitRequest> = {}) => {
+  const request = { model: slug, input, ...more }
+  await acceptJob(context, caller, request, { requestId: 'req_1', idempotencyKey: undefined })
+  const { modelVersion, costMicroCents } = written.at(-1)!
+  return { modelVersion, costMicroCents }
+}
+
+test('a quote is kept, with its version, after another version has become the current one', async () => {
+  const [before, after] = [callerWhere({ 'v2.0': 'disabled' }), callerWhere({})]
+  const { quote, estimatedCostMicroCents } = estimateJob(context, before, { model: slug, input })
+  const quoted = { modelVersion: 'v1.0', costMicroCents: BigInt(estimatedCostMicroCents) }
+  assert.deepEqual(await submit(after, { quoteId: quote!.quoteId }), quoted)
+  assert.deepEqual(await submit(after), {
+    modelVersion: 'v2.0',
+    costMicroCents: 2n * quoted.costMicroCents,
+  })
+})
+
+test('a quote for a version that takes no jobs any more, or beside another version, is refused', async () => {
+  const { quote } = estimateJob(context, callerWhere({}), { model: slug, input })
+  const quoteId = quote!.quoteId
+  await assert.rejects(submit(callerWhere({ 'v2.0': 'disabled' }), { quoteId }), {
+    code: 'MODEL_VERSION_NOT_ACTIVE',
+  })
+  await assert.rejects(submit(callerWhere({}), { quoteId, version: 'v1.0' }), { code: 'QUOTE_MISMATCH' })
+})
