@@ -1,7 +1,8 @@
+import { json } from 'node:stream/consumers'
 import Fastify from 'fastify'
 
-/** The floor of the reads: a bare server that answers GET and POST with the bytes in FLOOR_BODIES (path → status, text). */
-const bodies = JSON.parse(process.env.FLOOR_BODIES!) as Record<string, { status: number; text: string }>
+/** The floor of the reads: a bare server that answers GET and POST with the bytes it gets on stdin (path → status, text). */
+const bodies = (await json(process.stdin)) as Record<string, { status: number; text: string }>
 const app = Fastify()
 for (const [url, { status, text }] of Object.entries(bodies)) {
   app.route({

@@ -19,7 +19,7 @@ interface Ask {
 
 /**
  * Requests that write nothing, at 64 connections: a job with its database reads, the public list of all models, and
- * a submit that the largest input schema refuses. Each against a bare Fastify route that answers the same bytes.
+ * an estimate that the largest input schema takes and a submit that it refuses. Each against a bare Fastify route that answers the same bytes.
  */
 export async function benchReads(): Promise<void> {
   await withServer('api', async ({ url, customers }) => {
@@ -35,6 +35,12 @@ export async function benchReads(): Promise<void> {
     const asks: Ask[] = [
       { name: 'GET /v1/jobs/{id}', path: `/v1/jobs/${jobId}`, needsKey: true },
       { name: 'GET /v1/catalog/models', path: '/v1/catalog/models', needsKey: false },
+      {
+        name: `estimate, of ${largest.slug}`,
+        path: '/v1/jobs/estimate',
+        body: { model: largest.slug, input: largest.example },
+        needsKey: true,
+      },
       {
         name: `submit, refused by the schema of ${largest.slug}`,
         path: '/v1/jobs/submit',
@@ -87,9 +93,9 @@ function requestOf({ body, needsKey }: Ask, headers: Record<string, string>) {
 
 async function startFloor(bodies: Record<string, unknown>) {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'floor.ts')], {
-    env: { ...process.env, FLOOR_BODIES: JSON.stringify(bodies) },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
+  child.stdin.end(JSON.stringify(bodies))
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
   const url = /http:\S+/.exec(line.toString())?.[0]
   if (url === undefined) throw new Error('the floor did not start')

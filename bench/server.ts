@@ -28,12 +28,15 @@ export async function withServer(
     'command',
     pino({ level: 'silent' }),
   )
-  const server = await startServer(dataDir, role)
   try {
-    await work({ url: server.url, database, customers: await makeCustomers(database.pool, 100) })
+    const server = await startServer(dataDir, role)
+    try {
+      await work({ url: server.url, database, customers: await makeCustomers(database.pool, 100) })
+    } finally {
+      server.child.kill('SIGTERM')
+      await once(server.child, 'exit')
+    }
   } finally {
-    server.child.kill('SIGTERM')
-    await once(server.child, 'exit')
     await database.close()
     await rm(dataDir, { recursive: true, force: true })
   }
@@ -60,8 +63,8 @@ async function startServer(dataDir: string, role: string): Promise<{ url: string
     env: { ...process.env, FILMGATE_DATA_DIR: dataDir, DATABASE_URL: '', FILMGATE_LOG_LEVEL: 'error' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const [line] = (await once(child.stdout, 'data')) as [Buffer]
-  const url = /http:\S+/.exec(line.toString())?.[0]
+  const line = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+  const url = /http:\S+/.exec(String(line[0]))?.[0]
   if (url === undefined) throw new Error('the server did not start')
   return { url, child }
 }
