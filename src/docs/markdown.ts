@@ -94,8 +94,8 @@ function nameHeadings(tokens: Token[], env: Env): void {
   }
 }
 
-/** The anchor of a heading: lower case, everything else than letters, digits and _ as one hyphen. */
-export function anchorOf(text: string): string {
+// Lower case, everything else than letters, digits and _ as one hyphen.
+function anchorOf(text: string): string {
   return (
     text
       .toLowerCase()

@@ -1,10 +1,10 @@
 import type { Catalogue, Model, ModelVersion } from '../catalogue/load.ts'
 import type { JsonSchema } from '../json-schema.ts'
-import { type Price, type Pricing, price } from '../pricing/price.ts'
+import { amount, baseCost, defaultPrice, pricingText } from './model-pricing.ts'
 import { modelSamples } from './model-samples.ts'
 import { fieldTable } from './schema-table.ts'
 import type { DocumentedModel } from './subject.ts'
-import { code, dollars, grouped, plain, sections, table } from './text.ts'
+import { code, plain, sections, table } from './text.ts'
 
 /** Kling O1 — Image to Video */
 export function titleOf(model: Model, capabilities: Catalogue['capabilities']): string {
@@ -35,7 +35,7 @@ export function modelPage(
           `[${plain(capability?.name ?? model.capability)}](/docs/models?capability=${model.capability})`,
         ],
         ['Base cost', baseCost(current.pricing)],
-        ['Default cost', defaultCost(current)],
+        ['Default cost', amount(defaultPrice(current).price.costMicroCents)],
         ['Processing time', `about ${model.processingSeconds} seconds`],
         ...(model.tags.length === 0 ? [] : [['Tags', model.tags.map(plain).join(', ')]]),
       ],
@@ -53,79 +53,6 @@ export function modelPage(
     versions(model),
     siblings(model, context),
   )
-}
-
-const units = { per_second: 'second', per_request: 'request', per_image: 'image' }
-
-/** 70,000 micro-cents per second ($0.07/second) */
-export function baseCost({ baseCostMicroCents, unit }: Pricing): string {
-  return `${grouped(baseCostMicroCents)} micro-cents per ${units[unit]} (${dollars(baseCostMicroCents)}/${units[unit]})`
-}
-
-/** 350,000 micro-cents ($0.35) */
-export function amount(microCents: bigint | number): string {
-  return `${grouped(microCents)} micro-cents (${dollars(microCents)})`
-}
-
-/** The price of a job that leaves every option at its default. */
-export function defaultPrice(version: ModelVersion): { price: Price; input: Record<string, unknown> } {
-  const properties = version.inputSchema.properties as Record<string, JsonSchema>
-  const required = version.inputSchema.required as string[]
-  const fields = Object.keys(version.pricing.factors).flatMap((field) => {
-    const value =
-      properties[field]?.default ?? (required.includes(field) ? version.example[field] : undefined)
-    return value === undefined ? [] : [[field, value] as const]
-  })
-  const input = Object.fromEntries(fields)
-  const priced = price(version.pricing, input)
-  if ('field' in priced) throw new Error(`the default of ${priced.field} has no price`)
-  return { price: priced, input }
-}
-
-function defaultCost(version: ModelVersion): string {
-  return amount(defaultPrice(version).price.costMicroCents)
-}
-
-function pricingText(version: ModelVersion): string {
-  const { pricing } = version
-  const fields = Object.keys(pricing.factors)
-  const base = pricing.baseCostMicroCents
-  if (fields.length === 0) {
-    return `Flat price: every job costs **${amount(base)}**, whatever its input.`
-  }
-  const { price: byDefault } = defaultPrice(version)
-  const used = byDefault.breakdown.slice(1)
-  const worked = [grouped(base), ...used.map(({ multiplier }) => multiplier)].join(' × ')
-  const options = used.map(({ component, value }) => optionText(component, value ?? '')).join(', ')
-  return sections(
-    `Base cost: ${baseCost(pricing)}.`,
-    `\`\`\`text\ncost = base × ${fields.join(' × ')}\n\`\`\``,
-    table(
-      ['Field', 'Option', 'Multiplier'],
-      Object.entries(pricing.factors).flatMap(([field, options]) =>
-        inNumberOrder(options).map(([option, multiplier], index) => [
-          index === 0 ? code(field) : '',
-          code(option),
-          `× ${multiplier}`,
-        ]),
-      ),
-    ),
-    `**Default cost:** ${options === '' ? '' : `${plain(options)} = `}${worked} = ${amount(byDefault.costMicroCents)}`,
-    `The price is computed exactly, rounded half up to a whole micro-cent once at the end, and fixed when the job is accepted. Ask for [an estimate](/docs/pricing#estimates) of any input beforehand; it is what you will be charged.`,
-  ).trimEnd()
-}
-
-/** duration 5 → 5 seconds, has_sound false → no sound, quality std → std quality */
-function optionText(field: string, option: string): string {
-  const noun = field.replace(/^(has|with|is|enable|generate)_/, '').replaceAll('_', ' ')
-  if (option === 'true') return `with ${noun}`
-  if (option === 'false') return `no ${noun}`
-  if (field === 'duration' && /^\d+$/.test(option)) return `${option} second${option === '1' ? '' : 's'}`
-  return `${option} ${noun}`
-}
-
-function inNumberOrder(options: Record<string, string>): [string, string][] {
-  return Object.entries(options).sort(([a], [b]) => Number(a) - Number(b) || 0)
 }
 
 function rules(schema: JsonSchema): string {

@@ -1,5 +1,6 @@
 import type { Catalogue } from '../catalogue/load.ts'
-import { baseCost, defaultPrice, modelPath } from './model-page.ts'
+import { modelPath } from './model-page.ts'
+import { baseCost, defaultPrice } from './model-pricing.ts'
 import type { DocumentedModel } from './subject.ts'
 import { dollars, plain, sections, table } from './text.ts'
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Catalogue, loadCatalogue } from '../catalogue/load.ts'
 import { routes } from '../http/app.ts'
+import { defaultPrice } from '../policy/default-price.ts'
 import { renderMarkdown } from './markdown.ts'
 import { createSite } from './site.ts'
 import type { DocumentedModel } from './subject.ts'
@@ -119,6 +120,14 @@ test('the default cost is worked as published', async () => {
   assert.match(first, /cost = base × duration × quality/)
   const second = await readPage('/docs/models/kling-plus/kling-o3-standard/text-to-video.md')
   assert.match(second, /5 seconds, no sound = 84,000 × 5 × 1 = 420,000 micro-cents \(\$0\.42\)/)
+})
+
+test('the default cost of every model is what its job would be charged', async () => {
+  for (const model of documented(catalogue)) {
+    const { costMicroCents } = defaultPrice(model, model.current, [])
+    const page = await readPage(`/docs/models/${model.slug}.md`, [model])
+    assert.match(page, new RegExp(`\\| Default cost \\| ${grouped(costMicroCents)} micro-cents `), model.slug)
+  }
 })
 
 test('a model without priced fields is said to have a flat price', async () => {

@@ -2,18 +2,19 @@ import { loadAssets } from './assets.ts'
 import { endpointPage, endpointPath, endpointsPage } from './endpoint-page.ts'
 import { factsOf, knownOf } from './facts.ts'
 import { fillIn, loadGuides } from './guides.ts'
-import { html } from './html.ts'
-import { document, type Frame, pageDocument } from './layout.ts'
+import { type Frame, pageDocument } from './layout.ts'
 import { llmsFull, llmsIndex } from './llms.ts'
 import { logo } from './logo.ts'
 import { renderMarkdown } from './markdown.ts'
-import { baseCost, modelPage, modelPath, titleOf } from './model-page.ts'
+import { modelPage, modelPath, titleOf } from './model-page.ts'
+import { baseCost } from './model-pricing.ts'
 import { filterPath, modelKeywords, modelsPage, readFilter } from './models-page.ts'
 import { openApi } from './openapi.ts'
 import { groupOf } from './operation.ts'
 import { markdownPath, type Page } from './page.ts'
 import { loadReferenceScript, referenceDocument } from './reference.ts'
-import { createSearch, type SearchResult } from './search.ts'
+import { createSearch } from './search.ts'
+import { missingDocument, searchDocument } from './search-page.ts'
 import type { Subject } from './subject.ts'
 
 /** What is at an address; `make` does the work, and its result holds for every request of the same `key`. */
@@ -65,7 +66,7 @@ export function createSite(given: Subject): Site {
   add('/openapi.json', 'json', () => JSON.stringify(openApi(subject)))
   add('/robots.txt', 'text', () => 'User-agent: *\nDisallow: /v1/\nDisallow: /files/\n')
   add('/docs/api', 'html', () => referenceDocument(folder), { isReference: true })
-  add(`${folder}/scalar.js`, 'script', loadReferenceScript, { isImmutable: true })
+  add(`${folder}/scalar.js`, 'script', loadReferenceScript)
   for (const [id, provider] of Object.entries(providers)) {
     add(`/docs/logos/${id}.svg`, 'svg', () => logo(provider))
   }
@@ -149,33 +150,4 @@ function listPages(subject: Subject): Page[] {
     },
     ...modelPages,
   ]
-}
-
-function searchDocument(frame: Frame, query: string, results: SearchResult[]): string {
-  const body = html`<h1>Search</h1>
-<form class="search-page" action="/docs/search"><input type="search" name="q" value="${query}" aria-label="Search the documentation" maxlength="200"><button>Search</button></form>
-<p>${results.length === 0 ? 'Nothing found.' : `${results.length} found.`}</p>
-<ul class="found">${results.map(
-    (result) =>
-      html`<li><a href="${result.path}">${result.title}</a><small>${result.section}</small><p>${result.description}</p></li>`,
-  )}</ul>`
-  return document(frame, {
-    title: 'Search',
-    description: 'Search the documentation.',
-    className: 'searching',
-    body: { html: body.text, headings: [] },
-  })
-}
-
-function missingDocument(frame: Frame): string {
-  const body = html`<h1>There is no such page</h1>
-<p>It may have moved, or the model is not public. Look for it:</p>
-<form class="search-page" action="/docs/search"><input type="search" name="q" aria-label="Search the documentation" maxlength="200"><button>Search</button></form>
-<p><a href="/docs">Overview</a> · <a href="/docs/models">All models</a> · <a href="/docs/endpoints">All operations</a></p>`
-  return document(frame, {
-    title: 'Not found',
-    description: 'There is no such page.',
-    className: 'searching',
-    body: { html: body.text, headings: [] },
-  })
 }

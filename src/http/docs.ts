@@ -30,7 +30,7 @@ export function serveDocs(app: FastifyInstance, services: Services, routes: AnyR
     const { site, made } = await openSite()
     const found = site.find(path, request.query as Record<string, unknown>)
     const { key } = found
-    const body = (key === undefined ? undefined : made.get(key)) ?? encode(await found.make())
+    const body = (key === undefined ? undefined : made.get(key)) ?? encode(await found.make(), found.type)
     if (key !== undefined) made.set(key, body)
     return send(request, reply, found, body)
   }
@@ -46,8 +46,14 @@ function createSiteSource(services: Services, routes: AnyRoute[]): () => Promise
   let open: { policy: Policy; site: Promise<OpenSite> } | undefined
   return async () => {
     const policy = await services.policies.recent()
-    if (open?.policy !== policy) open = { policy, site: build(services, routes, policy) }
-    return open.site
+    if (open?.policy === policy) return open.site
+    const site = build(services, routes, policy)
+    open = { policy, site }
+    // what failed may work the next time
+    site.catch(() => {
+      if (open?.site === site) open = undefined
+    })
+    return site
   }
 }
 
@@ -93,10 +99,10 @@ interface Encoded {
   etag: string
 }
 
-function encode(content: string | Buffer): Encoded {
+function encode(content: string | Buffer, type: string): Encoded {
   const plain = Buffer.from(content)
   // fonts are compressed already
-  const gzip = typeof content === 'string' || plain.length < 20_000 ? gzipSync(plain) : undefined
+  const gzip = type.startsWith('font/') ? undefined : gzipSync(plain)
   return { plain, gzip, etag: `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"` }
 }
 
