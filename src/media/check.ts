@@ -69,7 +69,7 @@ async function checkVideo(input: Input, contentType: MediaType, maxPixels: numbe
   if (width * height > maxPixels) {
     return { ok: false, message: `The video has ${width} × ${height} pixels; send a smaller one.` }
   }
-  for await (const _first of picturesAt(track, [await track.getFirstTimestamp()])) {
+  for await (const _first of picturesAt(track, [await track.getFirstTimestamp()], maxPixels)) {
     const durationSeconds = await durationOf(track)
     const hasSound = (await input.getPrimaryAudioTrack()) !== null
     return { ok: true, kind: 'video', contentType, width, height, durationSeconds, hasSound }

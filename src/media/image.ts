@@ -25,6 +25,9 @@ export const maxInputBytes: Record<InputKind, number> = {
   audio: 52_428_800,
 }
 
+/** 50 megapixels decode to 200 MB. */
+export const defaultMaxPixels = 50_000_000
+
 /** Names that the same magic bytes are also known by. */
 const aliases: Record<string, MediaType> = { 'image/apng': 'image/png', 'video/x-m4v': 'video/mp4' }
 

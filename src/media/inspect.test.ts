@@ -193,6 +193,28 @@ test('a customer’s film that is cut off is invalid', async () => {
   assert.deepEqual(await media.checkInput(path, ['video']), { ok: false, message: 'The file is cut off.' })
 })
 
+test('a film whose pictures are larger than its container says is refused, however small that is', async () => {
+  const path = await makeVideo('liar.mp4', 2, paintScene)
+  const bytes = await readFile(path)
+  const header = bytes.indexOf('tkhd') - 4
+  const headerEnd = header + bytes.readUInt32BE(header)
+  const sample = bytes.indexOf('avc1', bytes.indexOf('stsd'))
+  // as 16.16 fixed point, then as plain numbers
+  for (const at of [headerEnd - 8, headerEnd - 4]) bytes.writeUInt32BE(16 << 16, at)
+  for (const at of [sample + 28, sample + 30]) bytes.writeUInt16BE(16, at)
+  await writeFile(path, bytes)
+  const honest = await media.checkInput(path, ['video'])
+  assert.ok(honest.ok && honest.kind === 'video')
+  assert.deepEqual([honest.width, honest.height], [16, 16])
+  const strict = createMedia({ maxPixels: width * height - 1 })
+  assert.deepEqual(await strict.checkInput(path, ['video']), {
+    ok: false,
+    message: 'The video cannot be decoded.',
+  })
+  assert.equal((await strict.inspect(path)).ok, false)
+  await strict.close()
+})
+
 test('what is no media file is told so', async () => {
   const path = join(directory, 'page.mp4')
   for (const content of ['', '<html>Not found</html>', '\0\0\0\x18ftypisom\0\0\x02\0isommp41']) {

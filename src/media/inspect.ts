@@ -103,7 +103,7 @@ async function inspectTracks(input: Input, maxPixels: number): Promise<Inspectio
   }
   const [width, height] = [await video.getDisplayWidth(), await video.getDisplayHeight()]
   if (width * height > maxPixels) return { ok: false, message: 'The frames are too large.' }
-  const poster = await findPoster(video)
+  const poster = await findPoster(video, maxPixels)
   if (poster === undefined) return { ok: false, message: 'The file has no frame that decodes.' }
   const previews = await drawPreviews(poster, { width, height })
   const durationSeconds = await durationOf(video)
@@ -127,14 +127,14 @@ export async function endsInFile(track: InputTrack): Promise<boolean> {
 }
 
 /** The first good frame; where none is good, the one that shows most. */
-async function findPoster(track: InputVideoTrack): Promise<Canvas | undefined> {
+async function findPoster(track: InputVideoTrack, maxPixels: number): Promise<Canvas | undefined> {
   const start = await track.getFirstTimestamp()
   const end = Math.min(start + posterSearchSeconds, await track.computeDuration())
   const times = [start]
   for (let time = start + posterStepSeconds; time < end; time += posterStepSeconds) times.push(time)
   let best: Canvas | undefined
   let bestDeviation = -1
-  for await (const picture of picturesAt(track, times)) {
+  for await (const picture of picturesAt(track, times, maxPixels)) {
     const { mean, deviation } = measureLight(picture)
     if (mean >= leastMean && deviation >= leastDeviation) return picture
     if (deviation > bestDeviation) [best, bestDeviation] = [picture, deviation]

@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises'
 import { Piscina } from 'piscina'
 import { limitedTo } from '../limited-to.ts'
 import type { InputCheck } from './check.ts'
-import type { InputKind } from './image.ts'
+import { defaultMaxPixels, type InputKind } from './image.ts'
 import type { Inspection } from './inspect.ts'
 
 export type { Inspection } from './inspect.ts'
@@ -14,9 +14,6 @@ export interface Media {
   inspect(path: string): Promise<Inspection>
   close(): Promise<void>
 }
-
-/** 50 megapixels decode to 200 MB. */
-const defaultMaxPixels = 50_000_000
 
 /**
  * Everything that decodes, off the event loop. A task that exceeds its time has its thread ended, as a decoder
