@@ -17,6 +17,7 @@ import { fetchInputs } from './inputs.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'filmgate-inputs-'))
 const server = createServer((incoming, answer) => {
+  if (incoming.url === '/never') return
   if (incoming.url === '/text') return answer.end('no picture')
   if (incoming.url === '/long') {
     answer.writeHead(200, { 'content-length': 11_000_000 })
@@ -36,9 +37,10 @@ after(async () => {
   await rm(directory, { recursive: true })
 })
 
-function fetchFrom(mediaFields: MediaField[], input: Record<string, Json>) {
+function fetchFrom(mediaFields: MediaField[], input: Record<string, Json>, timeLimitMs?: number) {
   const context = { outbound, media, storage, ownFile: () => undefined }
-  return fetchInputs(context, { mediaFields }, input, { folder: directory, jobCreatedAt: new Date() })
+  const options = { folder: directory, jobCreatedAt: new Date(), ...(timeLimitMs && { timeLimitMs }) }
+  return fetchInputs(context, { mediaFields }, input, options)
 }
 
 test('files are fetched from fields at any depth, in the order of the input', async () => {
@@ -81,6 +83,12 @@ test('a file may weigh what an upload of its kind may', async () => {
   assert.deepEqual(tooLarge, { failure: { code: 'INPUT_MEDIA_INVALID', message } })
   const film = await fetchFrom([{ field: 'film', media: 'video' }], { film: `${origin}/long` })
   assert.equal('failure' in film && film.failure.code, 'INPUT_MEDIA_UNREACHABLE')
+})
+
+test('the files of a job have one time limit together, which a silent server does not stretch', async () => {
+  const outcome = await fetchFrom([{ field: 'picture', media: 'image' }], { picture: `${origin}/never` }, 50)
+  const message = 'picture: The server did not answer in time.'
+  assert.deepEqual(outcome, { failure: { code: 'INPUT_MEDIA_UNREACHABLE', message } })
 })
 
 test('a file that the limits of its field leave out is refused', async () => {

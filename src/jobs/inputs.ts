@@ -17,6 +17,8 @@ const kindsOf: Record<MediaField['media'], InputKind[]> = {
 }
 /** A minute for a picture, and as much for every further 10 MB that a file of its kind may have. */
 const downloadMsPerByte = 60_000 / maxInputBytes.image
+/** All files of a job together may take as long as the largest alone: 43 slow ones would hold a place for an hour. */
+const allDownloadsMs = Math.max(...Object.values(maxInputBytes)) * downloadMsPerByte
 
 type Fetching = Pick<JobContext, 'outbound' | 'media' | 'storage' | 'ownFile'>
 
@@ -33,14 +35,16 @@ export async function fetchInputs(
   context: Fetching,
   version: Pick<ModelVersion, 'mediaFields'>,
   input: Record<string, Json>,
-  options: { folder: string; jobCreatedAt: Date },
+  options: { folder: string; jobCreatedAt: Date; timeLimitMs?: number },
 ): Promise<{ media: Record<string, InputMedia[]> } | { failure: Failure }> {
+  const { folder, jobCreatedAt, timeLimitMs = allDownloadsMs } = options
+  const endsAt = performance.now() + timeLimitMs
   const media: Record<string, InputMedia[]> = {}
   for (const { field, media: kind, limits } of version.mediaFields) {
     const files: InputMedia[] = []
     for (const [index, { name, url }] of urlsAt(input, field.split('.')).entries()) {
-      const path = join(options.folder, `${field}-${index}`)
-      const file = await fetchFile(context, { url, path, kinds: kindsOf[kind], limits }, options.jobCreatedAt)
+      const path = join(folder, `${field}-${index}`)
+      const file = await fetchFile(context, { url, path, kinds: kindsOf[kind], limits, endsAt }, jobCreatedAt)
       if ('code' in file) return { failure: { code: file.code, message: `${name}: ${file.message}` } }
       files.push(file)
     }
@@ -63,6 +67,8 @@ interface Wanted {
   path: string
   kinds: InputKind[]
   limits?: MediaLimits | undefined
+  /** When the time for all files of the job is over, as `performance.now()` counts. */
+  endsAt: number
 }
 
 async function fetchFile(
@@ -87,11 +93,12 @@ async function fetchFile(
 
 async function download(
   context: Fetching,
-  { url, path }: Wanted,
+  { url, path, endsAt }: Wanted,
   maxBytes: number,
 ): Promise<Failure | undefined> {
   const { outbound } = context
-  const timeLimitMs = maxBytes * downloadMsPerByte
+  const leftMs = Math.max(1, Math.ceil(endsAt - performance.now()))
+  const timeLimitMs = Math.min(leftMs, maxBytes * downloadMsPerByte)
   const outcome = await downloadMedia({ url, path, outbound, maxBytes, timeLimitMs })
   if (outcome.ok) return undefined
   const code = outcome.reason === 'too_large' ? 'INPUT_MEDIA_INVALID' : 'INPUT_MEDIA_UNREACHABLE'
