@@ -21,7 +21,7 @@ test('an input that is right has no issues, and the caller keeps the object that
   })
 })
 
-test('shots must sum to the duration only where each has one', () => {
+test('shots must sum to the duration where each has one, and leave room for those that have none', () => {
   const shots = (...durations: (number | string | undefined)[]) => ({
     prompt: 'x',
     duration: 8,
@@ -36,6 +36,13 @@ test('shots must sum to the duration only where each has one', () => {
       message: 'has durations that sum to 7, but duration is 8: make them equal',
     },
   ])
+  for (const [durations, sum] of [
+    [[3, undefined, 6], 9],
+    [[8, undefined], 8],
+  ] as const) {
+    const message = `has durations that sum to ${sum}, but duration is 8: leave some for the others`
+    assert.deepEqual(issuesOf(shots(...durations)), [{ path: 'input.multishot', message }])
+  }
   // the default counts where the video's own is not given
   assert.deepEqual(issuesOf({ prompt: 'x', multishot: [{ prompt: 'y', duration: 5 }] }), [])
 })

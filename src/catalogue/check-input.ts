@@ -29,17 +29,22 @@ export function checkInput(
   return { input: complete, issues }
 }
 
-// The schema's sumEqualsField: checked here, since it needs the defaults filled in.
+// The schema's sumEqualsField: checked here, since it needs the defaults filled in. Where an entry has none the others
+// must still leave room for it, or a film would be longer than what is paid for.
 function unequalSum(version: ModelVersion, input: Record<string, unknown>): Issue[] {
   const rule = version.inputSchema.sumEqualsField as
     | { array: string; item: string; field: string }
     | undefined
   const entries = rule && (input[rule.array] as Record<string, unknown>[] | undefined)
-  const values = entries?.map((entry) => entry[rule!.item])
-  if (rule === undefined || !values?.every((value) => typeof value === 'number')) return []
+  if (rule === undefined || entries === undefined) return []
+  const { item, field } = rule
+  const values = entries.map((entry) => entry[item]).filter((value) => typeof value === 'number')
   const sum = values.reduce((total, value) => total + value, 0)
-  if (sum === Number(input[rule.field])) return []
-  const message = `has ${rule.item}s that sum to ${sum}, but ${rule.field} is ${input[rule.field]}: make them equal`
+  const isWhole = values.length === entries.length
+  const isRight = isWhole ? sum === Number(input[field]) : sum < Number(input[field])
+  if (isRight) return []
+  const remedy = isWhole ? 'make them equal' : 'leave some for the others'
+  const message = `has ${item}s that sum to ${sum}, but ${field} is ${input[field]}: ${remedy}`
   return [{ path: `input.${rule.array}`, message }]
 }
 
