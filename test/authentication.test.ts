@@ -56,6 +56,19 @@ test('without a key every operation is UNAUTHORIZED', async () => {
   }
 })
 
+test('no cache keeps what is for a key, nor its refusal', async () => {
+  for (const [method, path, , body] of [
+    ...operations,
+    ['POST', '/v1/sessions'],
+    ['GET', '/v1/models'],
+  ] as const) {
+    for (const headers of [{ 'x-api-key': customer.key }, {}]) {
+      const answer = await gateway.call(method, path, { body, headers })
+      assert.equal(answer.headers.get('cache-control'), 'no-store', `${path} ${answer.status}`)
+    }
+  }
+})
+
 test('an operation needs its scope, and no other', async () => {
   const keys = {
     submit_job: await keyWith({ scopes: ['submit_job'] }),

@@ -97,7 +97,9 @@ export function register(app: FastifyInstance, services: Services, declared: Any
       ...(params && { params }),
       response: { 200: answer },
     },
-    onRequest: async (request) => {
+    onRequest: async (request, reply) => {
+      // shared caches know that an Authorization header makes answers private, but not that x-api-key does
+      if (scope !== undefined) reply.header('cache-control', 'no-store')
       const key = readKey(request)
       if (scope === undefined && key === undefined) return
       request.caller = await services.authenticate(key, scope === 'any' ? undefined : scope, request.ip)
