@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createCanvas } from '@napi-rs/canvas'
 import type pg from 'pg'
 import { pino } from 'pino'
 import { createAuthenticate } from '../src/accounts/authenticate.ts'
@@ -20,6 +25,7 @@ import { createSubmit } from '../src/jobs/submit.ts'
 import { reviveJobs } from '../src/jobs/sweep.ts'
 import type { Submission } from '../src/jobs/write-batch.ts'
 import { findReplay } from '../src/jobs/write-batch.ts'
+import { createMedia } from '../src/media/media.ts'
 import { createOutbound } from '../src/outbound.ts'
 import { createPolicySource } from '../src/policy/policy.ts'
 import { createRateLimits } from '../src/policy/rate-limits.ts'
@@ -37,7 +43,8 @@ import {
   transfersOf,
 } from './database.ts'
 import { startGateway } from './gateway.ts'
-import { seedBody, textToVideo } from './seeds.ts'
+import { imageToVideo, seedBody, textToVideo } from './seeds.ts'
+import { listen } from './webhook-fixture.ts'
 
 const database = await cloneDatabase()
 const { pool, submitPool } = database
@@ -386,6 +393,52 @@ test('a job whose dispatch keeps killing its process is given up, and one withou
   ])
   await dispatchJob(context, unserved.jobId, 1)
   assert.equal((await getJob(customer.accountId, unserved.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
+})
+
+test('a job that is refunded while its files are still being fetched is not sent to its provider', async () => {
+  const customer = await makeCustomer(pool)
+  const asked = Promise.withResolvers<ServerResponse>()
+  const files = await listen((_, response) => asked.resolve(response))
+  const outbound = createOutbound({ allowPrivate: true })
+  const media = createMedia()
+  const temporaryDirectory = await mkdtemp(join(tmpdir(), 'filmgate-late-'))
+  atEnd(async () => {
+    await Promise.all([outbound.close(), media.close(), rm(temporaryDirectory, { recursive: true })])
+  })
+  const sent: string[] = []
+  const provider: Provider = {
+    name: 'sandbox',
+    submitIsIdempotent: true,
+    timeLimitMs: () => 0,
+    pollDelayMs: () => 0,
+    async submit({ jobId }) {
+      sent.push(jobId)
+      return { outcome: 'accepted', operation: 1 }
+    },
+    poll: async () => ({ status: 'running' }),
+  }
+  const late = {
+    ...context,
+    outbound,
+    media,
+    temporaryDirectory,
+    ownFile: () => undefined,
+    provider: () => provider,
+  }
+  const job = {
+    ...submission(customer),
+    modelSlug: imageToVideo,
+    input: { prompt: 'x', image_url: `${files}/picture.png` },
+  }
+  await createSubmit(submitPool, log)(job)
+  const dispatching = dispatchJob(late, job.jobId, 1)
+  const response = await asked.promise
+  await pollJob(late, job.jobId, 0)
+  response.end(createCanvas(400, 400).toBuffer('image/png'))
+  await dispatching
+  assert.equal((await getJob(customer.accountId, job.jobId)).error?.code, 'PROVIDER_TIMEOUT')
+  assert.deepEqual(await transfersOf(pool, job.jobId), { charges: 1, refunds: 1 })
+  assert.deepEqual(sent, [])
 })
 
 test('cancel takes an empty body of any type', async () => {

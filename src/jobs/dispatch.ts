@@ -118,6 +118,8 @@ async function submitWithInputs(
       await failJob(context.pool, request.jobId, inputs.failure, context.clock.now())
       return
     }
+    // many files of slow servers can take longer than the job had: what is refunded must not be paid for upstream
+    if (version.mediaFields.length > 0 && !(await isUnsubmitted(context, request.jobId))) return
     await submitTo(context, provider, { ...described, media: inputs.media })
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -147,7 +149,7 @@ export async function claimJob(
   return rowCount === 1
 }
 
-// Claimed by an earlier run of this task that died before its submit was recorded.
+// Claimed, and neither ended since nor sent to its provider as far as is recorded.
 async function isUnsubmitted({ pool }: JobContext, jobId: string): Promise<boolean> {
   const { rowCount } = await pool.query(
     "select from jobs where id = $1 and status = 'processing' and operation is null",
