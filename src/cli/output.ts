@@ -7,7 +7,27 @@ export class CommandFailed extends Error {}
 
 /** Prints one JSON document with --json, else the lines. */
 export function print(options: { json?: boolean | undefined }, document: unknown, lines: string[]): void {
-  console.log(options.json ? JSON.stringify(document) : lines.join('\n'))
+  console.log(options.json ? toJson(document) : printable(lines.join('\n')))
+}
+
+// JSON.stringify lets DEL and C1 stand, which some terminals obey.
+function toJson(document: unknown): string {
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.stringify(document).replace(/\p{Cc}/gu, escaped)
+}
+
+/**
+ * Text for a terminal. Much of it was written by somebody else, such as the receiver of a webhook: control characters,
+ * by which it could write over other lines or into the clipboard, are shown and not obeyed. Lines stay lines.
+ */
+export function printable(text: string): string {
+  return text.replace(/(?!\n)\p{Cc}/gu, picture)
+}
+
+// Unicode has a picture of each of C0, and of DEL.
+function picture(character: string): string {
+  const code = character.charCodeAt(0)
+  return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '\u2421' : '\ufffd'
 }
 
 /** The log on stderr, as JSON lines. */
@@ -33,8 +53,9 @@ export async function withDatabase<T>(work: (database: Database) => Promise<T>):
   }
 }
 
-/** A table with padded columns. */
-export function table(rows: string[][]): string[] {
+/** A table with padded columns, whose rows are one line each. */
+export function table(cells: string[][]): string[] {
+  const rows = cells.map((row) => row.map((cell) => cell.replace(/\p{Cc}/gu, picture)))
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
   return rows.map((row) =>
     row

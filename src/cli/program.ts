@@ -8,7 +8,7 @@ import { addKeyCommands } from './key.ts'
 import { addLedgerCommands } from './ledger.ts'
 import { addModelCommands } from './model.ts'
 import { addModelsCommand } from './models.ts'
-import { CommandFailed } from './output.ts'
+import { CommandFailed, printable } from './output.ts'
 import { addPriceCommands } from './price.ts'
 import { addSegmentCommands } from './segment.ts'
 import { addServeCommand } from './serve.ts'
@@ -54,7 +54,7 @@ function report(error: unknown): number {
   const isExpected =
     error instanceof ConfigError || error instanceof CommandFailed || error instanceof PostgresUnavailable
   const text = isExpected ? error.message : (settingAtFault(error) ?? describe(error))
-  console.error(`filmgate: ${text}`)
+  console.error(`filmgate: ${printable(text)}`)
   return 1
 }
 

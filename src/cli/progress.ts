@@ -1,4 +1,5 @@
 import { createLogUpdate } from 'log-update'
+import { printable } from './output.ts'
 
 export interface Progress {
   label: string
@@ -15,7 +16,8 @@ export function createProgress(stream: NodeJS.WriteStream) {
   const jobs = new Map<string, Progress>()
   const drawn = createLogUpdate(stream)
   return {
-    show(job: Progress): void {
+    show(shown: Progress): void {
+      const job = { ...shown, label: printable(shown.label), status: printable(shown.status) }
       const hasChanged = jobs.get(job.label)?.status !== job.status
       jobs.set(job.label, job)
       if (stream.isTTY) drawn(bars([...jobs.values()]))
