@@ -116,6 +116,16 @@ const spoilt: [string, RegExp, Change][] = [
     (files) => Object.assign(files[modelPath].pricing.factors.size, { s: '1e3' }),
   ],
   [
+    'an option that makes a job cost nothing',
+    /pricing: the cheapest job would cost nothing/,
+    (files) => Object.assign(files[modelPath].pricing.factors.size, { s: '0.0' }),
+  ],
+  [
+    'a price that is rounded to nothing',
+    /pricing: the cheapest job would cost nothing/,
+    (files) => Object.assign(files[modelPath].pricing.factors.size, { s: '0.000499' }),
+  ],
+  [
     'a base cost with a fraction',
     /pricing\.baseCostMicroCents must be integer/,
     (files) => Object.assign(files[modelPath].pricing, { baseCostMicroCents: 0.5 }),

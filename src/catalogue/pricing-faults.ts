@@ -1,8 +1,24 @@
 import type { JsonSchema } from '../json-schema.ts'
+import { type Decimal, decimal, multiply, roundHalfUp } from '../pricing/decimal.ts'
 import type { Pricing } from '../pricing/price.ts'
 
-/** What is wrong with the factors of a version: whatever its input takes must have exactly one price. */
+/** What is wrong with the prices of a version: whatever its input takes must have exactly one, and not be given away. */
 export function pricingFaults(pricing: Pricing, input: JsonSchema): string[] {
+  const isFree = roundHalfUp(cheapest(pricing)) === 0n
+  const faults = factorFaults(pricing, input)
+  return isFree ? ['pricing: the cheapest job would cost nothing', ...faults] : faults
+}
+
+function cheapest({ baseCostMicroCents, factors }: Pricing): Decimal {
+  const least = Object.values(factors).flatMap((multipliers) =>
+    Object.values(multipliers)
+      .toSorted((a, b) => Number(a) - Number(b))
+      .slice(0, 1),
+  )
+  return least.map(decimal).reduce(multiply, decimal(String(baseCostMicroCents)))
+}
+
+function factorFaults(pricing: Pricing, input: JsonSchema): string[] {
   const properties = input.properties as Record<string, JsonSchema>
   const required = input.required as string[]
   return Object.entries(pricing.factors).flatMap(([field, multipliers]) => {
