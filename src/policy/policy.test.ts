@@ -43,3 +43,12 @@ test('of many that ask while it changes each gets the policy that it knows of', 
   }
   await Promise.all(asked)
 })
+
+test('a clock that is set back does not keep an old policy in force', async () => {
+  let now = new Date()
+  const { recent } = createPolicySource(pool, { now: () => now })
+  await recent()
+  await setVisibility(pool, 'a/b/e', { visibility: 'private' })
+  now = new Date(now.getTime() - 3_600_000)
+  assert.ok((await recent()).visibility.has('a/b/e'))
+})

@@ -63,7 +63,9 @@ export function createPolicySource(pool: pg.Pool, clock: Clock): PolicySource {
   return {
     since,
     async recent() {
-      const isRecent = checking === undefined && clock.now().getTime() - checkedAt < maxAgeMs
+      // whichever way: a clock that was set back would otherwise stop the checks until it is there again
+      const agoMs = Math.abs(clock.now().getTime() - checkedAt)
+      const isRecent = checking === undefined && agoMs < maxAgeMs
       if (policy !== undefined && isRecent) return policy
       checking ??= check().finally(() => {
         checking = undefined
