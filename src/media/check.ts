@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { AudioSampleSink, type Input } from 'mediabunny'
 import { decodeImage } from './draw.ts'
 import { openMedia, picturesAt } from './frames.ts'
-import { type InputKind, type MediaType, maxInputBytes, readImage } from './image.ts'
+import { type InputKind, type MediaType, maxFramePixels, maxInputBytes, readImage } from './image.ts'
 import { durationOf, endsInFile, sniffFile } from './inspect.ts'
 
 /** What a customer's file is, where it is of a wanted kind. `message` may be shown to the customer. */
@@ -47,7 +47,7 @@ export async function checkInputHere(
       if (!(await endsInFile(track))) return { ok: false, message: 'The file is cut off.' }
     }
     return kind === 'video'
-      ? await checkVideo(input, contentType, maxPixels)
+      ? await checkVideo(input, contentType, Math.min(maxPixels, maxFramePixels))
       : await checkAudio(input, contentType)
   } catch {
     return { ok: false, message: `The ${kind} cannot be decoded.` }
@@ -67,7 +67,11 @@ async function checkVideo(input: Input, contentType: MediaType, maxPixels: numbe
   if (track === null) return { ok: false, message: 'The file has no picture.' }
   const [width, height] = [await track.getDisplayWidth(), await track.getDisplayHeight()]
   if (width * height > maxPixels) {
-    return { ok: false, message: `The video has ${width} × ${height} pixels; send a smaller one.` }
+    const limit = `${Math.floor(maxPixels / 1_000_000)} megapixels`
+    return {
+      ok: false,
+      message: `The video has ${width} × ${height} pixels; at most ${limit} are accepted.`,
+    }
   }
   for await (const _first of picturesAt(track, [await track.getFirstTimestamp()], maxPixels)) {
     const durationSeconds = await durationOf(track)

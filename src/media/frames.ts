@@ -13,7 +13,7 @@ import {
   WEBM,
 } from 'mediabunny'
 import { rgbaOf } from './colour.ts'
-import { defaultMaxPixels } from './image.ts'
+import { defaultMaxPixels, maxFramePixels } from './image.ts'
 
 /** What really came out of the decoders. */
 export type DecodeCount =
@@ -90,7 +90,7 @@ export async function* picturesAt(
  * for each would pile up, as the garbage collector does not feel their weight.
  */
 export async function* framesAt(track: InputVideoTrack, seconds: number[]): AsyncGenerator<Canvas> {
-  const draw = await frameDrawer(track, defaultMaxPixels)
+  const draw = await frameDrawer(track, maxFramePixels)
   for await (const sample of new VideoSampleSink(track).samplesAtTimestamps(seconds)) {
     if (sample === null) continue
     using frame = sample

@@ -28,6 +28,12 @@ export const maxInputBytes: Record<InputKind, number> = {
 /** 50 megapixels decode to 200 MB. */
 export const defaultMaxPixels = 50_000_000
 
+/**
+ * Of a customer's film: 4K and a little more. A dozen play at once where they become one film, each with several frames
+ * in memory: five films of 10 KB and 49 megapixels took 6 GB.
+ */
+export const maxFramePixels = 10_000_000
+
 /** Names that the same magic bytes are also known by. */
 const aliases: Record<string, MediaType> = { 'image/apng': 'image/png', 'video/x-m4v': 'video/mp4' }
 

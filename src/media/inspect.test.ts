@@ -193,16 +193,34 @@ test('a customer’s film that is cut off is invalid', async () => {
   assert.deepEqual(await media.checkInput(path, ['video']), { ok: false, message: 'The file is cut off.' })
 })
 
-test('a film whose pictures are larger than its container says is refused, however small that is', async () => {
-  const path = await makeVideo('liar.mp4', 2, paintScene)
+/** Makes a film's container say another size than its pictures have. */
+async function claimSize(path: string, width: number, height: number): Promise<void> {
   const bytes = await readFile(path)
   const header = bytes.indexOf('tkhd') - 4
   const headerEnd = header + bytes.readUInt32BE(header)
   const sample = bytes.indexOf('avc1', bytes.indexOf('stsd'))
-  // as 16.16 fixed point, then as plain numbers
-  for (const at of [headerEnd - 8, headerEnd - 4]) bytes.writeUInt32BE(16 << 16, at)
-  for (const at of [sample + 28, sample + 30]) bytes.writeUInt16BE(16, at)
+  for (const [index, size] of [width, height].entries()) {
+    // as a 16.16 fixed point number, then as a plain one
+    bytes.writeUInt32BE(size * 65_536, headerEnd - 8 + 4 * index)
+    bytes.writeUInt16BE(size, sample + 28 + 2 * index)
+  }
   await writeFile(path, bytes)
+}
+
+test('a film of more than 10 megapixels is refused, as several are decoded at once', async () => {
+  const path = await makeVideo('large.mp4', 2, paintScene)
+  await claimSize(path, 4096, 2304)
+  assert.equal((await media.checkInput(path, ['video'])).ok, true)
+  await claimSize(path, 4096, 2560)
+  assert.deepEqual(await media.checkInput(path, ['video']), {
+    ok: false,
+    message: 'The video has 4096 × 2560 pixels; at most 10 megapixels are accepted.',
+  })
+})
+
+test('a film whose pictures are larger than its container says is refused, however small that is', async () => {
+  const path = await makeVideo('liar.mp4', 2, paintScene)
+  await claimSize(path, 16, 16)
   const honest = await media.checkInput(path, ['video'])
   assert.ok(honest.ok && honest.kind === 'video')
   assert.deepEqual([honest.width, honest.height], [16, 16])
