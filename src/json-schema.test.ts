@@ -23,6 +23,7 @@ const schema = {
     'a/b~c': { type: 'string' },
     code: { type: 'string', minLength: 3, pattern: '^[a-z]+$' },
     either: { anyOf: [{ type: 'string' }, { type: 'null' }] },
+    one: { oneOf: [{ type: 'string' }, { enum: ['a', 1] }] },
     images: { type: 'array', maxItems: 3, minItems: 1, items: { type: 'string' } },
     labels: {
       type: 'object',
@@ -42,6 +43,13 @@ const message = (changes: object) => {
   assert.equal(found.length, 1, JSON.stringify(found))
   return `${found[0]!.path} ${found[0]!.message}`
 }
+
+test('what fits more than one of which it must fit one is refused, as is what fits none', () => {
+  assert.deepEqual(issues({ one: 'b' }), [])
+  assert.deepEqual(issues({ one: 1 }), [])
+  assert.equal(message({ one: 'a' }), 'input.one must match exactly one schema in oneOf')
+  assert.equal(message({ one: 2 }), 'input.one must be string, not number')
+})
 
 test('what is right has no issues, and gets its defaults', () => {
   const value = { ...good }

@@ -81,13 +81,18 @@ const maxIssues = 100
 /** Makes Ajv's errors readable: each names the field as a client writes it, and the remedy. */
 function toIssues(errors: ErrorObject[], root: string): Issue[] {
   const issues = errors
-    // the parent of a failed part repeats it
-    .filter((error) => !['if', 'anyOf', 'oneOf', 'propertyNames'].includes(error.keyword))
+    .filter((error) => !repeatsItsPart(error))
     .slice(0, maxIssues)
     // of two limits to a field, the one that hangs on another field is the narrower
     .toSorted((a, b) => conditionOf(b).length - conditionOf(a).length)
     .map((error) => toIssue(error, root))
   return issues.filter((issue, index) => issues.findIndex((other) => other.path === issue.path) === index)
+}
+
+// The parent of a failed part repeats it; but where too many parts of a oneOf fit, none of them failed.
+function repeatsItsPart({ keyword, params }: ErrorObject): boolean {
+  if (keyword === 'oneOf') return params.passingSchemas === null
+  return ['if', 'anyOf', 'propertyNames'].includes(keyword)
 }
 
 function toIssue(error: ErrorObject, root: string): Issue {
