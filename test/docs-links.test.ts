@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { test } from 'node:test'
 import { apiErrors, jobFailures } from '../src/errors.ts'
 import { routes } from '../src/http/app.ts'
@@ -181,6 +183,22 @@ test('the bare address of the server leads to the docs', async () => {
     const { status, text } = await read(address)
     assert.deepEqual([status, text], [200, pages.get('/docs')!.text])
   }
+})
+
+/** The status and Location that a request with this request line gets, which `fetch` would not send. */
+async function redirectOf(target: string): Promise<[number | undefined, string | undefined]> {
+  const { hostname, port } = new URL(gateway.url)
+  const [answer] = (await once(request({ hostname, port, path: target }).end(), 'response')) as [
+    IncomingMessage,
+  ]
+  answer.resume()
+  return [answer.statusCode, answer.headers.location]
+}
+
+test('a slash too many is taken off, and no request line sends a reader to another host', async () => {
+  assert.deepEqual(await redirectOf('/docs/models/'), [301, '/docs/models'])
+  assert.deepEqual(await redirectOf('/docs//'), [301, '/docs/'])
+  assert.deepEqual(await redirectOf('http://elsewhere.example/docs/'), [404, undefined])
 })
 
 test('an unknown page is answered with 404 and a way on', async () => {
