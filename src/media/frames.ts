@@ -1,4 +1,4 @@
-import '@napi-rs/webcodecs/polyfill'
+import './decoder-memory.ts'
 import { type Canvas, createCanvas } from '@napi-rs/canvas'
 import {
   AudioSampleSink,
