@@ -212,6 +212,8 @@ test('terms that no price can be made of are refused', async () => {
   await factors({ fps: { '24': '1' } }, ['factors.fps'], /there are duration, quality/)
   await factors({ duration: { '7': '1' } }, ['factors.duration.7'], /those of duration are 5, 10/)
   await factors({ duration: { '5': '-1' } }, ['factors.duration.5'], /a plain decimal/)
+  const huge = '999999999'
+  await factors({ duration: { '5': huge }, quality: { pro: huge } }, ['factors'], /cost more than/)
   await factors({ toString: { '5': '1' } }, ['factors.toString'], /not a field that has a price/)
   await refused(
     { segment: 'studios', factors: { fps: { '25': '1' }, colour: { red: '2' } } },

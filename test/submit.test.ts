@@ -135,6 +135,18 @@ test('a model may be named without its only capability, and by the aliases of th
   assert.equal(status, 200)
 })
 
+test('two names of one field that differ are refused, and say which to leave out', async () => {
+  const { input } = seedBody(textToVideo)
+  for (const [extra, path] of [
+    [{ modelSlug: imageToVideo }, 'modelSlug'],
+    [{ version: 'v1.0', modelVersion: 'v2.0' }, 'modelVersion'],
+  ] as const) {
+    const error = await refused({ model: textToVideo, input, ...extra }, 400, 'VALIDATION_ERROR')
+    assert.equal(error.details.issues[0].path, path)
+  }
+  assert.equal((await submit({ model: textToVideo, modelSlug: textToVideo, input })).status, 200)
+})
+
 test('a model whose slug ends before the capability is the same with it', async () => {
   const prompt = 'A lighthouse'
   const costs = async (model: string) => (await submit({ model, input: { prompt } })).body.costMicroCents

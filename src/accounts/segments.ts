@@ -1,4 +1,5 @@
-import type { Db } from '../db.ts'
+import type pg from 'pg'
+import { type Db, transaction } from '../db.ts'
 
 /** A group of users with terms of its own: prices, models. */
 export interface Segment {
@@ -26,21 +27,24 @@ export async function listSegments(db: Db): Promise<Segment[]> {
 
 /** Takes a segment away, unless prices, models or users still name it; tells what does. */
 export async function removeSegment(
-  db: Db,
+  pool: pg.Pool,
   name: string,
 ): Promise<'removed' | 'unknown' | { overrides: number; models: number; users: number }> {
-  const { rows } = await db.query<{ overrides: number; models: number; users: number }>(
-    `select (select count(*)::int from price_overrides p where p.segment = s.name) as overrides,
-       (select count(*)::int from model_visibility m where m.segments @> array[s.name]) as models,
-       (select count(*)::int from users u where u.segments @> array[s.name]) as users
-     from segments s where s.name = $1`,
-    [name],
-  )
-  const uses = rows[0]
-  if (uses === undefined) return 'unknown'
-  if (uses.overrides + uses.models + uses.users > 0) return uses
-  await db.query('delete from segments where name = $1', [name])
-  return 'removed'
+  return transaction(pool, async (client) => {
+    // whoever puts a user in holds a lock on it until that shows
+    const segment = await client.query('select from segments where name = $1 for update', [name])
+    if (segment.rowCount === 0) return 'unknown'
+    const { rows } = await client.query<{ overrides: number; models: number; users: number }>(
+      `select (select count(*)::int from price_overrides where segment = $1) as overrides,
+         (select count(*)::int from model_visibility where segments @> array[$1::text]) as models,
+         (select count(*)::int from users where segments @> array[$1::text]) as users`,
+      [name],
+    )
+    const uses = rows[0]!
+    if (uses.overrides + uses.models + uses.users > 0) return uses
+    await client.query('delete from segments where name = $1', [name])
+    return 'removed'
+  })
 }
 
 /** Puts a user into a segment or takes it out; false if there is no such segment. */
@@ -52,7 +56,7 @@ export async function assignSegment(
 ): Promise<boolean> {
   const { rowCount } = await db.query(
     `update users set segments = array_remove(users.segments, $1) || case when $3 then array[$1::text] else '{}' end
-     where id = $2 and exists (select from segments where name = $1)`,
+     where id = $2 and exists (select from segments where name = $1 for key share)`,
     [name, userId, isMember],
   )
   return rowCount === 1

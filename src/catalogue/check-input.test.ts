@@ -56,6 +56,13 @@ test('text that the database cannot hold is named where it stands', () => {
   assert.deepEqual(issuesOf({ prompt: '🎬' }), [])
 })
 
+test('a number that would lose digits is refused', () => {
+  const seeded = models.get('google/veo-3.1-fast/text-to-video')!.versions[0]!
+  const issuesOf = (seed: unknown) => checkInput(seeded, { prompt: 'x', seed }).issues
+  assert.deepEqual(issuesOf(Number.MAX_SAFE_INTEGER), [])
+  for (const seed of [2 ** 53, -(2 ** 53), 1e300]) assert.equal(issuesOf(seed)[0]?.path, 'input.seed')
+})
+
 test('an input that is nested half a million levels deep is refused, and quickly', () => {
   const deep = JSON.parse(`${'['.repeat(500_000)}${']'.repeat(500_000)}`)
   assert.deepEqual(

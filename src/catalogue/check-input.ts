@@ -25,7 +25,7 @@ export function checkInput(
   const complete = lenient(version.inputSchema, input) as Record<string, unknown>
   const issues = check(validatorOf(version), complete, 'input')
   // only of what fits the schema, and so is neither deep nor long
-  if (issues.length === 0) issues.push(...unequalSum(version, complete), ...unstorableText(complete, 'input'))
+  if (issues.length === 0) issues.push(...unequalSum(version, complete), ...unkeepable(complete, 'input'))
   return { input: complete, issues }
 }
 
@@ -52,11 +52,15 @@ const storable = new RegExp(storablePattern, 'u')
 // A body of 1 MB can nest half a million arrays, more than the call stack holds.
 const mostNesting = 32
 
-function unstorableText(value: unknown, path: string, depth = 0): Issue[] {
+// What would be stored, or handed on, as something else than it was sent as.
+function unkeepable(value: unknown, path: string, depth = 0): Issue[] {
   if (typeof value === 'string') return storable.test(value) ? [] : [{ path, message: unstorable }]
+  if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
+    return [{ path, message: `must be at most ${Number.MAX_SAFE_INTEGER} either way` }]
+  }
   if (value === null || typeof value !== 'object') return []
   if (depth === mostNesting) return [{ path, message: `is nested more than ${mostNesting} levels deep` }]
   return Object.entries(value).flatMap(([name, item]) =>
-    unstorableText(item, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`, depth + 1),
+    unkeepable(item, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`, depth + 1),
   )
 }

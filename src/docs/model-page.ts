@@ -60,7 +60,7 @@ function rules(schema: JsonSchema): string {
   const together = Object.entries((schema.dependentSchemas ?? {}) as Record<string, JsonSchema>)
   return sections(
     sum &&
-      `Where every entry of ${code(sum.array)} has a ${code(sum.item)}, they must sum to the ${code(sum.field)} of the whole.`,
+      `Where every entry of ${code(sum.array)} has a ${code(sum.item)}, they must sum to the ${code(sum.field)} of the whole; where some have none, the others must leave room for them.`,
     ...together.map(
       ([field, rest]) => `Together with ${code(field)}, these are narrower:\n\n${fieldTable(rest)}`,
     ),

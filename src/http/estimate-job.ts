@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 import { estimateJob } from '../jobs/estimate.ts'
+import { readModelNames } from './model-names.ts'
 import { route } from './route.ts'
 import { microCents, moment, orNull } from './schemas.ts'
-import { oneName } from './submit-job.ts'
 
 const body = Type.Object(
   {
@@ -80,8 +80,7 @@ export const estimateJobRoute = route({
   ],
   async handler({ body, caller }, services) {
     const { quote, discount, ...estimate } = estimateJob(services, caller, {
-      model: oneName(body.model, body.modelSlug, 'model', 'modelSlug'),
-      version: body.version ?? body.modelVersion,
+      ...readModelNames(body),
       input: body.input,
     })
     return {

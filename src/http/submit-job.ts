@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { acceptJob } from '../jobs/accept.ts'
 import { storablePattern } from '../json-schema.ts'
+import { readModelNames } from './model-names.ts'
 import { route } from './route.ts'
 import { metadata, microCents, moment } from './schemas.ts'
 
@@ -105,11 +106,7 @@ export const submitJobRoute = route({
   ],
   async handler({ body, caller, requestId, headers }, services, reply) {
     const { modelSlug, modelVersion, ...rest } = body
-    const request = {
-      ...rest,
-      model: oneName(body.model, modelSlug, 'model', 'modelSlug'),
-      version: body.version ?? modelVersion,
-    }
+    const request = { ...rest, ...readModelNames(body) }
     const idempotencyKey = readIdempotencyKey(headers['idempotency-key'])
     const accepted = await acceptJob(services, caller, request, { requestId, idempotencyKey })
     if (accepted.replayed) reply.header('idempotent-replayed', 'true')
@@ -122,20 +119,6 @@ export const submitJobRoute = route({
     }
   },
 })
-
-/** The value of a field that goes by two names. */
-export function oneName(
-  value: string | undefined,
-  alias: string | undefined,
-  name: string,
-  aliasName: string,
-): string {
-  const found = value ?? alias
-  if (found !== undefined) return found
-  throw new ApiError('VALIDATION_ERROR', `${name} is required.`, {
-    issues: [{ path: name, message: `is required (${aliasName} is taken as well)` }],
-  })
-}
 
 function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
   if (header === undefined) return undefined

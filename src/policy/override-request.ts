@@ -3,8 +3,8 @@ import { findUser } from '../accounts/users.ts'
 import { type Catalogue, type Model, modelOf } from '../catalogue/load.ts'
 import type { Db } from '../db.ts'
 import { type Issue, nearest } from '../json-schema.ts'
-import type { PriceOverride, PriceTerms } from '../pricing/override.ts'
-import type { Pricing } from '../pricing/price.ts'
+import { overriddenPricing, type PriceOverride, type PriceTerms } from '../pricing/override.ts'
+import { type Pricing, price } from '../pricing/price.ts'
 
 /** A price override as an operator asks for it, not yet checked. */
 export interface OverrideRequest {
@@ -106,7 +106,26 @@ function readTerms(
     return wrong(names.percentage, `or ${names.priceMicroCents} or ${names.factors} is required`)
   }
   const issues = factorIssues(factors, names, models)
-  return issues.length === 0 ? { terms: { kind: 'custom_dynamic', factors } } : { issues }
+  if (issues.length > 0) return { issues }
+  const terms: PriceTerms = { kind: 'custom_dynamic', factors }
+  const tooDear = models.find((model) =>
+    model.versions.some(({ pricing }) => dearest(overriddenPricing(pricing, terms)) > mostMicroCents),
+  )
+  if (tooDear === undefined) return { terms }
+  return wrong(
+    names.factors,
+    `would let a job of ${tooDear.slug} cost more than ${mostMicroCents} micro-cents`,
+  )
+}
+
+/** What the dearest options together cost. */
+function dearest(pricing: Pricing): bigint {
+  const input = Object.entries(pricing.factors).map(([field, options]) => {
+    const byMultiplier = Object.entries(options).sort(([, a], [, b]) => Number(b) - Number(a))
+    return [field, byMultiplier[0]?.[0]]
+  })
+  const priced = price(pricing, Object.fromEntries(input))
+  return 'field' in priced ? 0n : priced.costMicroCents
 }
 
 function factorIssues(factors: Pricing['factors'], names: FieldNames, models: Model[]): Issue[] {
