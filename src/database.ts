@@ -8,6 +8,8 @@ export interface Database {
   pool: pg.Pool
   /** A pool for the queue's library; the caller ends it. */
   openQueuePool(): pg.Pool
+  /** A pool for the look-ups of nearly every request, which then wait for no slower statement; the caller ends it. */
+  openLookupPool(): pg.Pool
   /** A pool for pipelinedTransaction; the caller ends it. */
   openPipelinedPool(): pg.Pool
   isEmbedded: boolean
@@ -31,6 +33,7 @@ export async function openDatabase(
     return {
       pool: createPool(connection, { max: isServer ? 16 : 2, onError, isHasty: isServer }),
       openQueuePool: () => createPool(connection, { max: 12, onError, isForQueue: true }),
+      openLookupPool: () => createPool(connection, { max: 4, onError, isHasty: true, isForLookups: true }),
       openPipelinedPool: () => createPool(connection, { max: 2, onError, isHasty: true, isPipelined: true }),
     }
   }

@@ -91,6 +91,8 @@ async function start(
   undo.push(() => queuePool.end())
   const submitPool = database.openPipelinedPool()
   undo.push(() => submitPool.end())
+  const lookupPool = database.openLookupPool()
+  undo.push(() => lookupPool.end())
   let worker: { stop(): Promise<void> } | undefined
   undo.push(async () => worker?.stop())
   let url: string | undefined
@@ -103,9 +105,9 @@ async function start(
         outbound,
         storage,
         policies,
-        getJob: createGetJob(pool),
+        getJob: createGetJob(lookupPool),
         rateLimits: createRateLimits(pool),
-        authenticate: createAuthenticate(pool, policies, clock.now, sessionSecret),
+        authenticate: createAuthenticate(lookupPool, policies, clock.now, sessionSecret),
         submit: createSubmit(submitPool, log),
         findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,

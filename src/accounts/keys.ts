@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
 import { crc32 } from 'node:zlib'
 import type { Db } from '../db.ts'
@@ -42,7 +42,7 @@ export function isWellFormedKey(key: string): boolean {
 
 /** What is stored in place of a key. A plain SHA-256 is enough for 32 random bytes. */
 export function hashKey(key: string): Buffer {
-  return createHash('sha256').update(key).digest()
+  return hash('sha256', key, 'buffer')
 }
 
 export interface ApiKey {

@@ -106,7 +106,7 @@ async function findJobs(db: Db, jobIds: string[]): Promise<DetailsRow[]> {
         ) else 0 end as refunded,
         (select w.status from webhooks w where w.job_id = j.id) as webhook_status
       from jobs j where j.id = any($1)`,
-    values: [jobIds],
+    values: [[...new Set(jobIds)]],
   })
   return rows
 }
