@@ -401,6 +401,15 @@ test('the list is narrowed to a model by its id or its slug', async () => {
   assert.deepEqual(none.jobs, [])
 })
 
+test('a job id of any length that is no job is not found', async () => {
+  for (const length of [1, 101, 1_500]) {
+    const { status, body } = await gateway.call('GET', `/v1/jobs/${'x'.repeat(length)}`, {
+      key: customer.key,
+    })
+    assert.deepEqual([status, body.error.code], [404, 'JOB_NOT_FOUND'])
+  }
+})
+
 test('a live key without an upstream is told so, uncharged', async () => {
   const live = await makeCustomer(database.pool, { mode: 'live' })
   const { status, body } = await gateway.call('POST', '/v1/jobs/submit', {

@@ -21,7 +21,8 @@ export function createSearch(pages: Page[]): (query: string) => SearchResult[] {
     searchOptions: {
       boost: { title: 5, description: 2 },
       combineWith: 'AND',
-      prefix: true,
+      // a letter begins too many words to look through for it
+      prefix: (term) => term.length > 1,
       fuzzy: (term) => (term.length > 4 ? 0.2 : false),
       boostDocument: (id) => weights[pages[id]!.section],
     },
@@ -36,8 +37,19 @@ export function createSearch(pages: Page[]): (query: string) => SearchResult[] {
   )
   return (query) =>
     index
-      .search(query.slice(0, 200))
+      .search(words(query))
       .slice(0, 20)
       .flatMap(({ id }) => pages[id] ?? [])
       .map(({ path, title, description, section }) => ({ path, title, description, section }))
+}
+
+const mostWords = 8
+
+// Each costs a walk through the index; what comes after so many tells nothing more.
+function words(query: string): string {
+  const all = query
+    .slice(0, 200)
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+  return [...new Set(all)].slice(0, mostWords).join(' ')
 }

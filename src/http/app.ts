@@ -76,6 +76,8 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
     // a large upload over a slow line takes as long as its URL is good for
     requestTimeout: 15 * 60_000,
     http: { requireHostHeader: false },
+    // an id of any length is looked for, and not found
+    routerOptions: { maxParamLength: 2_000 },
     clientErrorHandler: (error, socket) =>
       answerClientError(error, socket as Socket, newId('req', services.clock.now())),
     forceCloseConnections: 'idle',

@@ -104,7 +104,8 @@ function encode(content: string | Buffer, type: string): Encoded {
   const plain = Buffer.from(content)
   // fonts are compressed already
   const gzip = type.startsWith('font/') ? undefined : gzipSync(plain)
-  return { plain, gzip, etag: `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"` }
+  // weak: the same for both encodings
+  return { plain, gzip, etag: `W/"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"` }
 }
 
 function send(request: FastifyRequest, reply: FastifyReply, found: Found, body: Encoded): FastifyReply {
@@ -120,7 +121,7 @@ function send(request: FastifyRequest, reply: FastifyReply, found: Found, body: 
     .header('referrer-policy', 'strict-origin-when-cross-origin')
     .header('content-security-policy', isReference ? referencePolicy : pagePolicy)
   if (status === 200 && request.headers['if-none-match']?.includes(body.etag)) return reply.status(304).send()
-  const takesGzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
+  const takesGzip = /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(request.headers['accept-encoding'] ?? '')
   if (takesGzip && body.gzip !== undefined) return reply.header('content-encoding', 'gzip').send(body.gzip)
   return reply.send(body.plain)
 }

@@ -269,6 +269,21 @@ test('forget deletes the folder, also in the middle of a render', async () => {
   })
 })
 
+test('a render that is not heard of stopping loses its thread, and the next one gets another', async () => {
+  await inFolder(async (directory) => {
+    const sandbox = createSandbox({ directory, threads: 1, stopLimitMs: 0 })
+    try {
+      const operation = await accepted(sandbox, requestOf({ duration: '30' }, { jobId: 'job_1' }))
+      await sandbox.forget!(operation)
+      assert.deepEqual(await readdir(directory), [])
+      const next = await accepted(sandbox, requestOf({}, { jobId: 'job_2' }))
+      assert.equal((await ended(sandbox, next)).status, 'succeeded')
+    } finally {
+      await sandbox.close()
+    }
+  })
+})
+
 test('a job that keeps killing its process is given up', async () => {
   await withSandbox(async (sandbox, clock, directory) => {
     const operation = (await accepted(

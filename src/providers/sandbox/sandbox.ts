@@ -28,6 +28,8 @@ export interface SandboxOptions {
   directory: string
   /** Films rendered at once. */
   threads?: number
+  /** How long a render may take to notice that it should stop, in ms, before its thread is ended. */
+  stopLimitMs?: number
   clock?: Clock
 }
 
@@ -56,11 +58,14 @@ interface Render {
   workMs: number
   attempt: number
   hasThread: boolean
+  /** Ends the thread in the middle of whatever it does. */
+  thread: AbortController
   done: Promise<void>
 }
 
 /** The built-in renderer, behaving like a small vendor with a disk of its own. Its threads start at the first job. */
 export function createSandbox({ directory, clock = systemClock, ...options }: SandboxOptions): Sandbox {
+  const { stopLimitMs = 5_000 } = options
   const threads = options.threads ?? Math.min(4, Math.max(1, availableParallelism() - 1))
   const processId = randomUUID()
   const renders = new Map<string, Render>()
@@ -95,7 +100,14 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
     }
     const { promise, resolve } = Promise.withResolvers<void>()
     const stop = new Int32Array(new SharedArrayBuffer(4))
-    const render = { stop, workMs: workOf(job.request), attempt, hasThread: false, done: promise }
+    const render = {
+      stop,
+      workMs: workOf(job.request),
+      attempt,
+      hasThread: false,
+      thread: new AbortController(),
+      done: promise,
+    }
     renders.set(job.jobId, render)
     try {
       await writeHeartbeat(job.jobId, attempt)
@@ -131,14 +143,23 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
     }
     render.hasThread = true
     try {
-      return await pool.run({ directory, jobId, process: processId, request, stop: render.stop })
+      const task = { directory, jobId, process: processId, request, stop: render.stop }
+      return await pool.run(task, { signal: render.thread.signal })
     } catch (error) {
-      if (closing) {
+      if (closing || render.thread.signal.aborted) {
         return { outcome: 'stopped' }
       }
       const message = 'The sandbox could not render this job.'
       return { outcome: 'failed', failure: { code: 'GENERATION_FAILED', message, cause: String(error) } }
     }
+  }
+
+  /** A thread looks at `stop` between frames; a film of the customer's can keep it in one for minutes. */
+  async function stopped(render: Render): Promise<void> {
+    Atomics.store(render.stop, 0, 1)
+    const end = setTimeout(() => render.thread.abort(), stopLimitMs)
+    await render.done
+    clearTimeout(end)
   }
 
   async function submit(request: ProviderRequest): Promise<SubmitOutcome> {
@@ -267,20 +288,16 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       const { jobId } = operation as unknown as SandboxJob
       const render = renders.get(jobId)
       if (render !== undefined) {
-        Atomics.store(render.stop, 0, 1)
         // One that still waits for its turn ends when that comes, without its folder.
-        if (render.hasThread) await render.done
+        if (render.hasThread) await stopped(render)
+        else Atomics.store(render.stop, 0, 1)
       }
       await removeFolder(jobFolder(directory, jobId).path)
     },
     async close() {
       closing = true
       clearInterval(beat)
-      const ending = [...renders.values()]
-      for (const render of ending) {
-        Atomics.store(render.stop, 0, 1)
-      }
-      await Promise.all(ending.map((render) => render.done))
+      await Promise.all([...renders.values()].map(stopped))
       await pool.destroy()
     },
   }
