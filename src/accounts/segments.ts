@@ -1,5 +1,4 @@
-import type pg from 'pg'
-import { type Db, transaction } from '../db.ts'
+import type { Db } from '../db.ts'
 
 /** A group of users with terms of its own: prices, models. */
 export interface Segment {
@@ -25,26 +24,26 @@ export async function listSegments(db: Db): Promise<Segment[]> {
   return rows
 }
 
-/** Takes a segment away, unless prices, models or users still name it; tells what does. */
+/**
+ * Takes a segment away, unless prices, models or users still name it; tells what does. In a transaction of the caller's:
+ * who puts a user in meanwhile holds a lock on the segment, which is waited for before it is counted.
+ */
 export async function removeSegment(
-  pool: pg.Pool,
+  db: Db,
   name: string,
 ): Promise<'removed' | 'unknown' | { overrides: number; models: number; users: number }> {
-  return transaction(pool, async (client) => {
-    // whoever puts a user in holds a lock on it until that shows
-    const segment = await client.query('select from segments where name = $1 for update', [name])
-    if (segment.rowCount === 0) return 'unknown'
-    const { rows } = await client.query<{ overrides: number; models: number; users: number }>(
-      `select (select count(*)::int from price_overrides where segment = $1) as overrides,
-         (select count(*)::int from model_visibility where segments @> array[$1::text]) as models,
-         (select count(*)::int from users where segments @> array[$1::text]) as users`,
-      [name],
-    )
-    const uses = rows[0]!
-    if (uses.overrides + uses.models + uses.users > 0) return uses
-    await client.query('delete from segments where name = $1', [name])
-    return 'removed'
-  })
+  const segment = await db.query('select from segments where name = $1 for update', [name])
+  if (segment.rowCount === 0) return 'unknown'
+  const { rows } = await db.query<{ overrides: number; models: number; users: number }>(
+    `select (select count(*)::int from price_overrides where segment = $1) as overrides,
+       (select count(*)::int from model_visibility where segments @> array[$1::text]) as models,
+       (select count(*)::int from users where segments @> array[$1::text]) as users`,
+    [name],
+  )
+  const uses = rows[0]!
+  if (uses.overrides + uses.models + uses.users > 0) return uses
+  await db.query('delete from segments where name = $1', [name])
+  return 'removed'
 }
 
 /** Puts a user into a segment or takes it out; false if there is no such segment. */
