@@ -1,10 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { assignSegment, createSegment, listSegments, removeSegment } from '../accounts/segments.ts'
 import type { Db } from '../db.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { printUser, requireUser } from './user.ts'
-
-// only where a command is run: they bring pg, which every help starts sooner without
-const verbs = () => import('../accounts/segments.ts')
 
 export function addSegmentCommands(program: Command): void {
   const segment = program
@@ -18,7 +16,6 @@ export function addSegmentCommands(program: Command): void {
     .option('--json', 'print one JSON document')
     .action(async (name: string, options: { description?: string; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
-        const { createSegment } = await verbs()
         const isNew = await createSegment(pool, name, options.description)
         if (!isNew) throw new CommandFailed(`there is a segment ${name} already`)
         const made = { name, description: options.description ?? null, users: 0 }
@@ -31,7 +28,6 @@ export function addSegmentCommands(program: Command): void {
     .option('--json', 'print one JSON document')
     .action(async (options: { json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
-        const { listSegments } = await verbs()
         const segments = await listSegments(pool)
         const rows = segments.map(({ name, users, description }) => [name, String(users), description ?? ''])
         print(options, { segments }, table([['segment', 'users', 'description'], ...rows]))
@@ -65,7 +61,6 @@ function addMembership(segment: Command, verb: string, description: string, isMe
     .option('--json', 'print one JSON document')
     .action(async (name: string, idOrEmail: string, options: { json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
-        const { assignSegment } = await verbs()
         const { userId } = await requireUser(pool, idOrEmail)
         if (!(await assignSegment(pool, name, userId, isMember))) throw await unknownSegment(pool, name)
         await printUser(pool, userId, options)
@@ -74,7 +69,7 @@ function addMembership(segment: Command, verb: string, description: string, isMe
 }
 
 async function unknownSegment(db: Db, name: string): Promise<CommandFailed> {
-  const [{ hint }, { listSegments }] = await Promise.all([import('../policy/override-request.ts'), verbs()])
+  const { hint } = await import('../policy/override-request.ts')
   const known = (await listSegments(db)).map((segment) => segment.name)
   return new CommandFailed(`there is no segment ${name}; ${hint(name, known)}`)
 }
