@@ -6,7 +6,7 @@ import { newId } from '../ids.ts'
 import type { Mode } from '../ledger/ledger.ts'
 
 /** What a customer's key may do; a key without scopes may do all of these. */
-export const customerScopes = ['submit_job', 'check_status', 'list_models'] as const
+const customerScopes = ['submit_job', 'check_status', 'list_models'] as const
 /** `admin` is the operator's, and must be given by name. */
 export const keyScopes = [...customerScopes, 'admin'] as const
 export type KeyScope = (typeof keyScopes)[number]

@@ -1,4 +1,3 @@
-import { customerScopes } from '../accounts/keys.ts'
 import { type ApiErrorCode, apiErrors, jobFailures } from '../errors.ts'
 import { magicWords } from '../providers/sandbox/magic.ts'
 import { uploadTypes } from '../uploads/uploads.ts'
@@ -32,7 +31,6 @@ export function factsOf(subject: Subject): Facts {
         ['In the prompt', 'What happens'],
         magicWords.map(({ example, effect }) => [code(example), plain(effect)]),
       ),
-    scopes: () => customerScopes.map(code).join(', '),
     uploadTypes: () =>
       table(
         ['Type', 'At most'],
