@@ -32,7 +32,7 @@ export async function openDatabase(
     const isServer = role === 'server'
     return {
       pool: createPool(connection, { max: isServer ? 16 : 2, onError, isHasty: isServer }),
-      openQueuePool: () => createPool(connection, { max: 12, onError, isForQueue: true }),
+      openQueuePool: () => createPool(connection, { max: 16, onError, isForQueue: true }),
       openLookupPool: () => createPool(connection, { max: 4, onError, isHasty: true, isForLookups: true }),
       openPipelinedPool: () => createPool(connection, { max: 2, onError, isHasty: true, isPipelined: true }),
     }
