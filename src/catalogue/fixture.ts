@@ -7,7 +7,7 @@ import { after } from 'node:test'
 export const modelPath = 'acme/painter/text-to-video.json'
 
 /** The files of a catalogue of one model, with nothing wrong in them. */
-export const goodFiles = () => ({
+const goodFiles = () => ({
   'providers.json': {
     acme: {
       name: 'Acme',

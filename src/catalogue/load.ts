@@ -209,6 +209,11 @@ export function modelOf(catalogue: Catalogue, slug: string): Model | undefined {
   return short?.capability === slug.slice(end + 1) ? short : undefined
 }
 
+/** provider/model, which all capabilities of a model share. */
+export function familyOf({ slug }: Model): string {
+  return slug.split('/', 2).join('/')
+}
+
 function own<T>(record: Record<string, T>, key: string): T | undefined {
   return Object.hasOwn(record, key) ? record[key] : undefined
 }

@@ -29,7 +29,7 @@ markdown.core.ruler.push('cells', ({ tokens }) => void labelCells(tokens))
 const { rules } = markdown.renderer
 const { escapeHtml } = markdown.utils
 rules.fence = (tokens, index) => block(tokens[index]!)
-rules.tabs = (tokens, index, _options, env) => tabs(tokens[index]!, env as unknown as Env)
+rules.tabs = (tokens, index, _options, env) => tabs(tokens[index]!, env as Env)
 rules.table_open = (tokens, index) =>
   `<div class="table" tabindex="0" role="group" aria-label="Table"><table class="${tokens[index]!.attrGet('class')}">`
 rules.table_close = () => '</table></div>\n'

@@ -1,4 +1,4 @@
-import type { Catalogue, Model, ModelVersion } from '../catalogue/load.ts'
+import { type Catalogue, familyOf, type Model, type ModelVersion } from '../catalogue/load.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { amount, baseCost, defaultPrice, pricingText } from './model-pricing.ts'
 import { modelSamples } from './model-samples.ts'
@@ -131,6 +131,3 @@ function siblings(
     list(near),
   ).trimEnd()
 }
-
-/** provider/model, which all capabilities of a model share */
-const familyOf = ({ slug }: Model) => slug.split('/').slice(0, 2).join('/')

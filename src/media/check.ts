@@ -2,7 +2,14 @@ import { readFile, stat } from 'node:fs/promises'
 import { AudioSampleSink, type Input } from 'mediabunny'
 import { decodeImage } from './draw.ts'
 import { openMedia, picturesAt } from './frames.ts'
-import { type InputKind, type MediaType, maxFramePixels, maxInputBytes, readImage } from './image.ts'
+import {
+  type InputKind,
+  type MediaType,
+  maxFramePixels,
+  maxInputBytes,
+  readImage,
+  tooLarge,
+} from './image.ts'
 import { durationOf, endsInFile, sniffFile } from './inspect.ts'
 
 /** What a customer's file is, where it is of a wanted kind. `message` may be shown to the customer. */
@@ -66,13 +73,8 @@ async function checkVideo(input: Input, contentType: MediaType, maxPixels: numbe
   const track = await input.getPrimaryVideoTrack()
   if (track === null) return { ok: false, message: 'The file has no picture.' }
   const [width, height] = [await track.getDisplayWidth(), await track.getDisplayHeight()]
-  if (width * height > maxPixels) {
-    const limit = `${Math.floor(maxPixels / 1_000_000)} megapixels`
-    return {
-      ok: false,
-      message: `The video has ${width} × ${height} pixels; at most ${limit} are accepted.`,
-    }
-  }
+  if (width * height > maxPixels)
+    return { ok: false, message: tooLarge('video', { width, height }, maxPixels) }
   for await (const _first of picturesAt(track, [await track.getFirstTimestamp()], maxPixels)) {
     const durationSeconds = await durationOf(track)
     const hasSound = (await input.getPrimaryAudioTrack()) !== null

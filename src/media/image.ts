@@ -62,13 +62,7 @@ export async function readImage(bytes: Buffer, maxPixels: number): Promise<Image
   const size = sizeOf(bytes)
   if (size === undefined) return { ok: false, message: 'The picture is cut off or corrupt.' }
   const { width, height } = size
-  if (width * height > maxPixels) {
-    const limit = `${Math.floor(maxPixels / 1_000_000)} megapixels`
-    return {
-      ok: false,
-      message: `The picture has ${width} × ${height} pixels; at most ${limit} are accepted.`,
-    }
-  }
+  if (width * height > maxPixels) return { ok: false, message: tooLarge('picture', size, maxPixels) }
   if (!isComplete(bytes, contentType)) return { ok: false, message: 'The picture is cut off or corrupt.' }
   return { ok: true, contentType, width, height }
 }
@@ -82,4 +76,14 @@ function sizeOf(bytes: Buffer): { width: number; height: number } | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Of a picture or video with more pixels than are taken. */
+export function tooLarge(
+  what: 'picture' | 'video',
+  { width, height }: { width: number; height: number },
+  maxPixels: number,
+): string {
+  const limit = `${Math.floor(maxPixels / 1_000_000)} megapixels`
+  return `The ${what} has ${width} × ${height} pixels; at most ${limit} are accepted.`
 }

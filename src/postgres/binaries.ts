@@ -70,7 +70,7 @@ async function isReadable(folder: string, account: Account): Promise<boolean> {
  * Makes the links between library names that the package's install script makes, which npm does not run with
  * --ignore-scripts. False where the folder cannot be written.
  */
-export async function completeLinks(folder: string): Promise<boolean> {
+async function completeLinks(folder: string): Promise<boolean> {
   try {
     for (const { source, target } of await listLinks(folder)) {
       const path = join(folder, '..', target)

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import type { Model } from '../../catalogue/load.ts'
+import { familyOf } from '../../catalogue/load.ts'
 import { ApiError } from '../../errors.ts'
 import { findModel } from '../../jobs/model-input.ts'
 import type { Audience } from '../audience.ts'
@@ -68,5 +68,3 @@ function toModelEntry(audience: Audience, slug: string): Static<typeof modelEntr
     siblings: siblings.map(({ model: { slug, capability } }) => ({ slug, capability })),
   }
 }
-
-const familyOf = ({ slug }: Model) => slug.split('/', 2).join('/')

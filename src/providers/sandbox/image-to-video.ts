@@ -183,7 +183,7 @@ const featherStops = [
   [0.2, 1],
 ] as const
 
-export function vignetteLayer(width: number, height: number): Canvas {
+function vignetteLayer(width: number, height: number): Canvas {
   // At full size: a copy that needs no scaling costs a fifth of one that does.
   return prerender(width, height, (context) => {
     const { width: w, height: h } = context.canvas

@@ -90,7 +90,7 @@ function captionPlate(caption: string, width: number, height: number, unit: numb
 }
 
 /** Breaks a text into at most three lines of about the same length; what does not fit ends in an ellipsis. */
-export function wrap(text: string, widest: number, widthOf: (text: string) => number): string[] {
+function wrap(text: string, widest: number, widthOf: (text: string) => number): string[] {
   const whole = text.replace(/\s+/g, ' ').trim()
   const count = Math.min(mostLines, Math.ceil(widthOf(whole) / widest))
   // Even lines read better than a full one and a leftover word; 1.12 leaves room for long words.

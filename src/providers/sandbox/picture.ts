@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { type Canvas, loadImage } from '@napi-rs/canvas'
 import { imageSize } from 'image-size'
+import { defaultMaxPixels } from '../../media/image.ts'
 import { atMost } from './frame-size.ts'
 import { prerender } from './painter.ts'
 
-/** A 50-megapixel picture takes 200 MB once decoded; larger ones are refused before anything is decoded. */
-const pixelLimit = 50_000_000
 /** What a picture is shrunk to: a job may bring a dozen, and no frame shows more of one. */
 const keptPixels = 8_000_000
 
@@ -22,8 +21,8 @@ export async function readPicture(path: string): Promise<Canvas> {
   if (size === null || size.width < 1 || size.height < 1) {
     throw new UnusableSource('The picture is of no kind that can be decoded; send a JPEG, PNG, WebP or GIF.')
   }
-  if (size.width * size.height > pixelLimit) {
-    const limit = `${pixelLimit / 1_000_000} million pixels`
+  if (size.width * size.height > defaultMaxPixels) {
+    const limit = `${defaultMaxPixels / 1_000_000} million pixels`
     throw new UnusableSource(`The picture has more than ${limit}; send a smaller one.`)
   }
   try {

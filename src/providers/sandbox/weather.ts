@@ -144,7 +144,7 @@ function enlarged(canvas: Canvas, width: number, height: number): Canvas {
 }
 
 /** A long soft cloud, drawn small: nothing in it is sharp. */
-export function fogBank(width: number, height: number, random: Random, tint: Rgb): Canvas {
+function fogBank(width: number, height: number, random: Random, tint: Rgb): Canvas {
   const scale = 0.25
   return prerender(width * scale, height * scale, (context) => {
     const { width: w, height: h } = context.canvas
