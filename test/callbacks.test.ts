@@ -7,7 +7,7 @@ import { createLinks } from '../src/links.ts'
 import { cloneDatabase, makeCustomer, transfersOf } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { seedBody, textToVideo } from './seeds.ts'
-import { until } from './webhook-fixture.ts'
+import { until } from './until.ts'
 
 const { pool, url } = await cloneDatabase()
 const gateway = await startGateway({ databaseUrl: url })
@@ -52,7 +52,7 @@ test('a callback has a job asked about at once that would have waited for an hou
        where key = 'poll:' || $1 and locked_at is null`,
       [jobId],
     )
-    return rowCount === 1 || undefined
+    return rowCount === 1
   })
   await received(jobId)
   assert.equal((await gateway.ended(jobId, customer.key)).status, 'completed')
@@ -72,7 +72,7 @@ test('what a callback says is not believed, and what the poll knows is kept', as
        where key = 'poll:' || $1 and locked_at is null`,
       [jobId],
     )
-  await until(async () => (await set()).rowCount === 1 || undefined)
+  await until(async () => (await set()).rowCount === 1)
   await received(jobId, { status: 'failed', jobId, output: 'https://evil.example.com/x.mp4' })
   // the poll was made, found it running, and planned the next one
   const [task] = await until(async () => {
@@ -87,7 +87,7 @@ test('a callback for a job that has not been sent yet, or is none at all, change
   const jobId = await submit('[sandbox:pending 60]')
   const before = await until(async () => {
     const found = await tasksOf(jobId)
-    return found.length === 1 ? found : undefined
+    return found.length === 1 && found
   })
   await received(jobId)
   assert.equal(await statusOf(jobId), 'pending')

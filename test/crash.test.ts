@@ -12,6 +12,7 @@ import { openDatabase } from '../src/database.ts'
 import { atEnd } from './at-end.ts'
 import { cloneDatabase, ledgerProblems, makeCustomer, transfersOf } from './database.ts'
 import { seedBody, textToVideo } from './seeds.ts'
+import { until } from './until.ts'
 
 interface Process {
   url: string
@@ -59,12 +60,11 @@ async function call(url: string, key: string, method: string, path: string, body
   return (await answer.json()) as any
 }
 
-async function ended(url: string, key: string, jobId: string) {
-  for (const deadline = Date.now() + 90_000; Date.now() < deadline; await sleep(100)) {
+function ended(url: string, key: string, jobId: string) {
+  return until(async () => {
     const job = await call(url, key, 'GET', `/v1/jobs/${jobId}`)
-    if (!['pending', 'processing'].includes(job.status)) return job
-  }
-  throw new Error(`${jobId} did not end`)
+    return !['pending', 'processing'].includes(job.status) && job
+  })
 }
 
 const body = (prompt: string) => {

@@ -6,6 +6,7 @@ import { apiErrors, jobFailures } from '../src/errors.ts'
 import { routes } from '../src/http/app.ts'
 import { cloneDatabase } from './database.ts'
 import { startGateway } from './gateway.ts'
+import { until } from './until.ts'
 
 const database = await cloneDatabase()
 const gateway = await startGateway({ databaseUrl: database.url, role: 'api' })
@@ -228,19 +229,15 @@ test('a model that is not public is in no page, and is back once it is', async (
     const found = await Promise.all(addresses.map(read))
     return addresses.filter((_, index) => found[index]!.text.includes(hidden))
   }
-  const untilPolicyIs = async (wanted: boolean) => {
-    for (let round = 0; round < 100; round++) {
-      const { status } = await read(`/docs/models/${hidden}`)
-      if ((status === 200) === wanted) return
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  }
+  // without a key the policy is asked for once a second
+  const untilItIs = (status: number) =>
+    until(async () => (await read(`/docs/models/${hidden}`)).status === status)
   await database.pool.query("insert into model_visibility (model_slug, visibility) values ($1, 'private')", [
     hidden,
   ])
-  await untilPolicyIs(false)
+  await untilItIs(404)
   assert.deepEqual(await holders(), [])
   await database.pool.query('delete from model_visibility where model_slug = $1', [hidden])
-  await untilPolicyIs(true)
+  await untilItIs(200)
   assert.ok((await holders()).includes('/docs/models'))
 })

@@ -44,6 +44,7 @@ import {
 } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { imageToVideo, seedBody, textToVideo } from './seeds.ts'
+import { until } from './until.ts'
 import { listen } from './webhook-fixture.ts'
 
 const database = await cloneDatabase()
@@ -246,12 +247,6 @@ function openQueuePool(): pg.Pool {
   const queuePool = createPool({ connectionString: database.url }, { max: 6, onError() {}, isForQueue: true })
   atEnd(() => queuePool.end())
   return queuePool
-}
-
-async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(50))
-    if (await isTrue()) return
-  throw new Error('it did not come')
 }
 
 test('a task that throws is tried again, and the process goes on', async () => {

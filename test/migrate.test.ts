@@ -12,7 +12,7 @@ import { createPool } from '../src/db.ts'
 import { migrate } from '../src/migrate.ts'
 import { atEnd } from './at-end.ts'
 import { connectionVariable } from './database.ts'
-import { until } from './webhook-fixture.ts'
+import { until } from './until.ts'
 
 const log = pino({ level: 'silent' })
 
@@ -49,7 +49,7 @@ async function migrateAndGiveWay(pool: pg.Pool): Promise<boolean> {
   migrated.catch(() => {})
   await until(async () => {
     const waiting = "select from pg_locks where relation = 'jobs'::regclass and not granted"
-    return (await pool.query(waiting)).rowCount === 1 || undefined
+    return (await pool.query(waiting)).rowCount === 1
   })
   // locked by the migration: PostgreSQL ends the one that has waited for a second first
   const gaveWay = await older.query('select from users').then(

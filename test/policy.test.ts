@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createKey } from '../src/accounts/keys.ts'
 import { assignSegment, createSegment } from '../src/accounts/segments.ts'
 import { allowModel } from '../src/accounts/users.ts'
@@ -11,6 +10,7 @@ import type { PriceOverride, PriceTerms } from '../src/pricing/override.ts'
 import { balanceOf, type Customer, cloneDatabase, ledgerProblems, makeCustomer } from './database.ts'
 import { type Answer, type Gateway, startGateway } from './gateway.ts'
 import { imageToVideo, textToVideo } from './seeds.ts'
+import { until } from './until.ts'
 
 const database = await cloneDatabase()
 const { pool } = database
@@ -39,14 +39,11 @@ async function makeSegment(...members: Customer[]): Promise<string> {
 }
 
 /** Asks without a key until the answer is as wanted: it may be a second old. */
-async function openly(path: string, isWanted: (answer: Answer) => boolean): Promise<Answer> {
-  const deadline = Date.now() + 20_000
-  for (;;) {
+function openly(path: string, isWanted: (answer: Answer) => boolean): Promise<Answer> {
+  return until(async () => {
     const answer = await get(path, undefined)
-    if (isWanted(answer)) return answer
-    assert.ok(Date.now() < deadline, `${path} stays as it is: ${JSON.stringify(answer.body).slice(0, 200)}`)
-    await sleep(50)
-  }
+    return isWanted(answer) && answer
+  })
 }
 
 const has = (slug: string) => (answer: Answer) => JSON.stringify(answer.body).includes(slug)

@@ -10,7 +10,8 @@ import { atEnd } from './at-end.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { seedBody, textToVideo } from './seeds.ts'
-import { addEndedJobs, listen, startReceiver, until } from './webhook-fixture.ts'
+import { until } from './until.ts'
+import { addEndedJobs, listen, startReceiver } from './webhook-fixture.ts'
 
 const { pool, url: databaseUrl } = await cloneDatabase()
 const customer = await makeCustomer(pool)

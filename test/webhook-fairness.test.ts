@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
-import { addEndedJobs, listen, startReceiver, until } from './webhook-fixture.ts'
+import { until } from './until.ts'
+import { addEndedJobs, listen, startReceiver } from './webhook-fixture.ts'
 
 const database = await cloneDatabase()
 
@@ -26,7 +27,7 @@ test('a receiver that hangs holds a few deliveries, delays those to no other, an
   await addEndedJobs(database.pool, customer, `${quick.url}/`, { count: 3, withTask: true })
   await startGateway({ databaseUrl: database.url, allowPrivateNetwork: true })
 
-  await until(() => (quick.received.length === 3 ? true : undefined))
+  await until(() => quick.received.length === 3)
   assert.equal(cut, 0, 'the others waited until a hanging attempt was given up')
   assert.ok(held.length <= 2, `${held.length} attempts at once to one receiver`)
 
@@ -34,7 +35,7 @@ test('a receiver that hangs holds a few deliveries, delays those to no other, an
   for (const response of held) response.end()
   await until(async () => {
     const { rows } = await database.pool.query("select from webhooks where status <> 'sent'")
-    return rows.length === 0 ? true : undefined
+    return rows.length === 0
   })
   assert.equal(seen.size, slow.length)
 })

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { newId } from '../src/ids.ts'
 import { addTask } from '../src/queue/tasks.ts'
@@ -74,13 +73,4 @@ export async function addEndedJobs(
     if (withTask) await addTask(pool, 'deliver_webhook', { webhookId }, { key: webhookId })
   }
   return made
-}
-
-/** What `look` finds, once it does. */
-export async function until<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  for (const deadline = Date.now() + 90_000; Date.now() < deadline; await sleep(50)) {
-    const found = await look()
-    if (found !== undefined) return found
-  }
-  throw new Error('it did not come')
 }

@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
-import { listen, startReceiver, until } from './webhook-fixture.ts'
+import { until } from './until.ts'
+import { listen, startReceiver } from './webhook-fixture.ts'
 
 const database = await cloneDatabase()
 const customer = await makeCustomer(database.pool)

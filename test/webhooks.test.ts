@@ -6,7 +6,8 @@ import { Webhook } from 'standardwebhooks'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { seedBody, textToVideo } from './seeds.ts'
-import { type Received, startReceiver, until } from './webhook-fixture.ts'
+import { until } from './until.ts'
+import { type Received, startReceiver } from './webhook-fixture.ts'
 
 const database = await cloneDatabase()
 const gateway = await startGateway({ databaseUrl: database.url, allowPrivateNetwork: true })
@@ -82,9 +83,7 @@ test('a completed and a failed job each tell their webhook once, signed in both 
 
   const status = async (jobId: string) =>
     (await gateway.call('GET', `/v1/jobs/${jobId}`, { key: customer.key })).body.webhookStatus
-  await until(
-    async () => ((await status(good.jobId)) === 'sent' && (await status(bad.jobId)) === 'sent') || undefined,
-  )
+  await until(async () => (await status(good.jobId)) === 'sent' && (await status(bad.jobId)) === 'sent')
   assert.equal(receiver.received.length, 2)
 })
 
@@ -92,7 +91,7 @@ test('a failed delivery is tried again with the same id and body and a fresh sig
   const receiver = await startReceiver({ '/flaky': [500, 302, 204] })
   const { jobId } = await submit(`${receiver.url}/flaky`, 'a lake [sandbox:fail GENERATION_FAILED]')
   await gateway.ended(jobId, customer.key)
-  const attempts = await until(() => (receiver.received.length === 3 ? receiver.received : undefined))
+  const attempts = await until(() => receiver.received.length === 3 && receiver.received)
   assert.deepEqual(
     attempts.map((entry) => entry.path),
     ['/flaky', '/flaky', '/flaky'],
@@ -107,7 +106,7 @@ test('a failed delivery is tried again with the same id and body and a fresh sig
        join webhooks w on w.id = t.webhook_id where w.job_id = $1 order by t.attempt`,
       [jobId],
     )
-    return found.rows.length === 3 ? found : undefined
+    return found.rows.length === 3 && found
   })
   assert.deepEqual(
     rows.map((row) => row.http_status),
