@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { dollars } from '../dollars.ts'
 import { openApi } from './api.ts'
 import { type Field, fieldsHelp, readField, toInput, type ValueField } from './fields.ts'
-import { dollars, print, table } from './output.ts'
+import { print, table } from './output.ts'
 
 interface Estimate {
   baseCostMicroCents: number

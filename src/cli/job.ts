@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { dollars } from '../dollars.ts'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
 import { count } from './arguments.ts'
-import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
+import { CommandFailed, print, table, withDatabase } from './output.ts'
 
 export function addJobCommands(program: Command): void {
   const job = program.command('job').description("Look at jobs with an operator's eyes.")

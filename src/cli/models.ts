@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
+import { dollars } from '../dollars.ts'
 import { openApi } from './api.ts'
-import { dollars, print, table } from './output.ts'
+import { print, table } from './output.ts'
 
 interface Model {
   slug: string

@@ -64,9 +64,3 @@ export function table(cells: string[][]): string[] {
       .trimEnd(),
   )
 }
-
-/** Micro-cents as dollars: 350000 is "$0.35". */
-export function dollars(microCents: number): string {
-  const [whole, fraction = ''] = (microCents / 1_000_000).toFixed(6).split('.')
-  return `$${whole}.${fraction.replace(/0{1,4}$/, '')}`
-}

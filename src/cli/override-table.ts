@@ -1,5 +1,6 @@
+import { dollars } from '../dollars.ts'
 import type { OverrideDocument } from '../policy/override-document.ts'
-import { dollars, table } from './output.ts'
+import { table } from './output.ts'
 
 /** A table of overrides. */
 export function describeOverrides(overrides: OverrideDocument[]): string[] {

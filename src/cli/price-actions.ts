@@ -1,11 +1,12 @@
 import { loadCatalogue } from '../catalogue/load.ts'
+import { dollars } from '../dollars.ts'
 import { effectsOf, type PriceEffect } from '../policy/default-price.ts'
 import { toDocument } from '../policy/override-document.ts'
 import { findSubject, readOverride } from '../policy/override-request.ts'
 import { loadPolicy } from '../policy/policy.ts'
 import { listOverrides, removeOverride, setOverride } from '../policy/price-overrides.ts'
 import type { Pricing } from '../pricing/price.ts'
-import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
+import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { describeOverrides } from './override-table.ts'
 
 export interface SetOptions {

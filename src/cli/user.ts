@@ -9,10 +9,11 @@ import {
   userStatuses,
 } from '../accounts/users.ts'
 import type { Db } from '../db.ts'
+import { dollars } from '../dollars.ts'
 import { credit } from '../ledger/ledger.ts'
 import { findWebhookSecrets } from '../webhooks/secrets.ts'
 import { count, finite, limit } from './arguments.ts'
-import { CommandFailed, dollars, print, table, withDatabase } from './output.ts'
+import { CommandFailed, print, table, withDatabase } from './output.ts'
 
 export function addUserCommands(program: Command): void {
   const user = program.command('user').description('Make users and give them credit.')

@@ -1,7 +1,8 @@
 import type { ModelVersion } from '../catalogue/load.ts'
+import { dollars, grouped } from '../dollars.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { type Price, type Pricing, price } from '../pricing/price.ts'
-import { code, dollars, grouped, plain, sections, table } from './text.ts'
+import { code, plain, sections, table } from './text.ts'
 
 const units = { per_second: 'second', per_request: 'request', per_image: 'image' }
 

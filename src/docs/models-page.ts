@@ -1,8 +1,9 @@
 import type { Catalogue } from '../catalogue/load.ts'
+import { dollars } from '../dollars.ts'
 import { modelPath } from './model-page.ts'
 import { baseCost, defaultPrice } from './model-pricing.ts'
 import type { DocumentedModel } from './subject.ts'
-import { dollars, plain, sections, table } from './text.ts'
+import { plain, sections, table } from './text.ts'
 
 /** What the list of models is narrowed down by. */
 export interface ModelFilter {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Catalogue, loadCatalogue } from '../catalogue/load.ts'
+import { dollars, grouped } from '../dollars.ts'
 import { routes } from '../http/app.ts'
 import { defaultPrice } from '../policy/default-price.ts'
 import { renderMarkdown } from './markdown.ts'
 import { createSite } from './site.ts'
 import type { DocumentedModel } from './subject.ts'
-import { code, dollars, grouped, plain, table } from './text.ts'
+import { code, plain, table } from './text.ts'
 
 const catalogue = loadCatalogue()
 const documented = (found: Catalogue): DocumentedModel[] =>

@@ -32,15 +32,3 @@ export function table(headings: string[], rows: string[][]): string {
 export function sections(...parts: (string | undefined)[]): string {
   return `${parts.filter((part) => part !== undefined && part !== '').join('\n\n')}\n`
 }
-
-/** 1,234,567 */
-export function grouped(amount: number | bigint): string {
-  return String(amount).replace(/\B(?=(\d{3})+(?!\d))/g, ',')
-}
-
-/** The dollars that micro-cents are, exact: 350000 → $0.35. */
-export function dollars(microCents: number | bigint): string {
-  const digits = String(microCents).padStart(7, '0')
-  const cents = digits.slice(-6).replace(/0{1,4}$/, '')
-  return `$${grouped(BigInt(digits.slice(0, -6)))}.${cents}`
-}

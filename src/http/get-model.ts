@@ -6,7 +6,7 @@ import { ApiError } from '../errors.ts'
 import { findModel } from '../jobs/model-input.ts'
 import { statusOf } from '../policy/versions.ts'
 import { audienceOf } from './audience.ts'
-import { modelExample, modelSummary, toModelSummary } from './model-answers.ts'
+import { inputSchemaExample, modelExample, modelSummary, toModelSummary } from './model-answers.ts'
 import { slugOf } from './model-id.ts'
 import { outputSchema } from './output-schema.ts'
 import { pricing, pricingExample, toPricing } from './pricing-answer.ts'
@@ -48,18 +48,7 @@ export const getModelRoute = route({
       {
         versionId: 'v1.0',
         status: 'active',
-        inputSchema: {
-          $schema: 'https://json-schema.org/draft/2020-12/schema',
-          type: 'object',
-          required: ['prompt', 'image_url'],
-          additionalProperties: false,
-          properties: {
-            prompt: { type: 'string', minLength: 1, maxLength: 2500 },
-            image_url: { type: 'string', format: 'uri', media: 'image' },
-            quality: { type: 'string', enum: ['std', 'pro'], default: 'std' },
-            duration: { type: 'string', enum: ['5', '10'], default: '5' },
-          },
-        },
+        inputSchema: inputSchemaExample,
         outputSchema: outputSchema('video'),
         pricing: pricingExample,
         rateLimits: { requestsPerMinute: null, requestsPerDay: null },

@@ -37,6 +37,20 @@ export const modelExample: Static<typeof modelSummary> = {
   currentVersionPricing: pricingExample,
 }
 
+/** The input schema of the example, shortened. */
+export const inputSchemaExample = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  type: 'object',
+  required: ['prompt', 'image_url'],
+  additionalProperties: false,
+  properties: {
+    prompt: { type: 'string', minLength: 1, maxLength: 2500 },
+    image_url: { type: 'string', format: 'uri', media: 'image' },
+    quality: { type: 'string', enum: ['std', 'pro'], default: 'std' },
+    duration: { type: 'string', enum: ['5', '10'], default: '5' },
+  },
+}
+
 /** A model as lists show it. */
 export function toModelSummary({ policy, caller }: Audience, model: Model): Static<typeof modelSummary> {
   const current = currentVersion(policy, model)

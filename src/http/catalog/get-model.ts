@@ -3,6 +3,7 @@ import { familyOf } from '../../catalogue/load.ts'
 import { ApiError } from '../../errors.ts'
 import { findModel } from '../../jobs/model-input.ts'
 import type { Audience } from '../audience.ts'
+import { inputSchemaExample } from '../model-answers.ts'
 import { route } from '../route.ts'
 import { jsonSchema, noQuery } from '../schemas.ts'
 import { entry, entryExample, offersTo, toEntry } from './entries.ts'
@@ -34,18 +35,7 @@ export const catalogModelRoute = route({
   example: {
     ...entryExample,
     description: 'Sets one picture in motion as the prompt says.',
-    inputSchema: {
-      $schema: 'https://json-schema.org/draft/2020-12/schema',
-      type: 'object',
-      required: ['prompt', 'image_url'],
-      additionalProperties: false,
-      properties: {
-        prompt: { type: 'string', minLength: 1, maxLength: 2500 },
-        image_url: { type: 'string', format: 'uri', media: 'image' },
-        quality: { type: 'string', enum: ['std', 'pro'], default: 'std' },
-        duration: { type: 'string', enum: ['5', '10'], default: '5' },
-      },
-    },
+    inputSchema: inputSchemaExample,
     processingSeconds: 240,
     siblings: [{ slug: 'kling/kling-omni-o1/text-to-video', capability: 'text-to-video' }],
   },
