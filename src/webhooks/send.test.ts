@@ -86,7 +86,7 @@ test('a receiver that never answers is cut at the limit', async (t) => {
   assert.equal(attempt.delivered, false)
   assert.equal(attempt.status, undefined)
   assert.equal(attempt.error, 'The server did not answer in time.')
-  assert.ok(attempt.latencyMs < 5_000)
+  assert.ok(attempt.latencyMs < 30_000, 'that is the limit where none is given')
 })
 
 test('a 2xx whose text stalls was delivered', async (t) => {
