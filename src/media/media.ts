@@ -19,14 +19,12 @@ export interface Media {
  * Everything that decodes, off the event loop. A task that exceeds its time has its thread ended, as a decoder
  * caught in a bad file can't be told to stop; the next task gets a new thread.
  */
-export function createMedia(
-  options: { threads?: number; maxPixels?: number; taskTimeLimitMs?: number } = {},
-): Media {
-  const { threads = 1, maxPixels = defaultMaxPixels, taskTimeLimitMs = 60_000 } = options
+export function createMedia(options: { maxPixels?: number; taskTimeLimitMs?: number } = {}): Media {
+  const { maxPixels = defaultMaxPixels, taskTimeLimitMs = 60_000 } = options
   const pool = new Piscina({
     filename: new URL('./worker.ts', import.meta.url).href,
     minThreads: 0,
-    maxThreads: threads,
+    maxThreads: 1,
     idleTimeout: 60_000,
     // Waiting in Atomics would hold up what native decoders hand back to the thread between tasks.
     atomics: 'disabled',
@@ -34,7 +32,7 @@ export function createMedia(
   // The pool replaces a thread that dies between tasks; without a listener the process would die with it.
   pool.on('error', () => {})
   // Our own queue before the pool's, so that a task's time starts with the task and not with its waiting.
-  const queue = limitedTo(threads)
+  const queue = limitedTo(1)
   const run = <T extends InputCheck | Inspection>(name: string, path: string, more = {}) =>
     queue(async (): Promise<T | { ok: false; message: string }> => {
       // An error loses its code on the way out of a thread, so that a file which is not there is met here.

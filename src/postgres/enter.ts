@@ -29,9 +29,10 @@ export interface Entry {
   role: Role
   log: SupervisorLog
   signal: AbortSignal
-  /** Crash recovery may take this long. */
-  limitMs?: number
 }
+
+/** Crash recovery may take this long. */
+const limitMs = 60_000
 
 /** A use of the cluster: it lasts as long as its connection. */
 export interface Session {
@@ -45,7 +46,7 @@ export interface Session {
  * being stopped by its last user.
  */
 export async function enter(entry: Entry): Promise<Session> {
-  const { place, log, signal, limitMs = 60_000 } = entry
+  const { place, log, signal } = entry
   const began = performance.now()
   const start = starter(entry)
   let nextLineMs = 5_000
@@ -55,7 +56,7 @@ export async function enter(entry: Entry): Promise<Session> {
     if (typeof outcome !== 'string') return outcome
     await delay(pauseMs, undefined, { signal })
     const waitedMs = performance.now() - began
-    if (waitedMs > limitMs) throw tooLate(place, limitMs, outcome)
+    if (waitedMs > limitMs) throw tooLate(place, outcome)
     if (waitedMs > nextLineMs) {
       nextLineMs += 5_000
       log.info({ dataDir: place.dataDir, reason: outcome }, 'still waiting for the embedded PostgreSQL')
@@ -130,7 +131,7 @@ function didNotStart(place: Place, complaint: string): PostgresUnavailable {
   )
 }
 
-function tooLate(place: Place, limitMs: number, reason: string): PostgresUnavailable {
+function tooLate(place: Place, reason: string): PostgresUnavailable {
   return new PostgresUnavailable(
     `the embedded PostgreSQL of ${place.dataDir} was not ready within ${limitMs / 1000} s (${reason}): start ` +
       `filmgate again, and if that does not help see ${place.logFile}, or set FILMGATE_DATA_DIR or DATABASE_URL`,
