@@ -1,4 +1,4 @@
-// No host but this one: no proxy, no telemetry, no fonts or assistants from elsewhere.
+// No host but this one: no proxy, no telemetry, no fonts or chat from elsewhere.
 const folder = document.currentScript.src.replace(/\/[^/]*$/, '')
 globalThis.Scalar.createApiReference('#reference', {
   url: '/openapi.json',
