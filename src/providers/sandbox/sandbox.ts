@@ -21,7 +21,8 @@ import {
 } from './folder.ts'
 import { readMagic } from './magic.ts'
 import type { RenderResult, RenderTask } from './render.ts'
-import { promptsOf, type RenderRequest, readRenderRequest } from './request.ts'
+import { promptsOf, readRenderRequest } from './request.ts'
+import { expectedWorkMs, workMsOf } from './work.ts'
 
 export interface SandboxOptions {
   /** The sandbox's own disk: one folder per job. */
@@ -45,9 +46,6 @@ const longestBusyDelayMs = 60_000
 const heartbeatEveryMs = 2_000
 /** A heartbeat older than this means that the rendering process has died. */
 const heartbeatStaleMs = 10_000
-/** What it takes to start a job, and then to draw and encode a million pixels on one core, with something to spare. */
-const expectedStartMs = 1_000
-const expectedMsPerMegapixel = { video: 32, image: 300 }
 /** A slow machine gets thirty times what a job takes, but the customer an end within this. */
 const mostWorkLimitMs = 1_800_000
 /** A film that took this many processes down with it is given up. */
@@ -102,7 +100,7 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
     const stop = new Int32Array(new SharedArrayBuffer(4))
     const render = {
       stop,
-      workMs: workOf(job.request),
+      workMs: workMsOf(job.request),
       attempt,
       hasThread: false,
       thread: new AbortController(),
@@ -268,7 +266,7 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
     expectedMs(request) {
       const reading = readMagic(promptsOf(request.input))
       const magicSeconds = 'magic' in reading ? reading.magic.processingSeconds : 0
-      return Math.max(expectedWork(request), magicSeconds * 1000)
+      return Math.max(expectedWorkMs(request), magicSeconds * 1000)
     },
     timeLimitMs(request) {
       const reading = readMagic(promptsOf(request.input))
@@ -276,7 +274,7 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       if (magic !== null && magic.lostSeconds !== null) {
         return magic.lostSeconds * 1000
       }
-      const workMs = Math.min(mostWorkLimitMs, 30 * expectedWork(request))
+      const workMs = Math.min(mostWorkLimitMs, 30 * expectedWorkMs(request))
       return 120_000 + workMs + (magic?.processingSeconds ?? 0) * 1000
     },
     pollDelayMs(elapsedMs) {
@@ -301,19 +299,6 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       await pool.destroy()
     },
   }
-}
-
-/** How long such a job takes to render, in ms, as far as it can be told without its files. */
-function expectedWork(request: Pick<ProviderRequest, 'model' | 'input'>): number {
-  const reading = readRenderRequest({ ...request, media: {} })
-  return 'request' in reading ? workOf(reading.request) : expectedStartMs
-}
-
-function workOf(request: RenderRequest): number {
-  const pictures =
-    request.type === 'image' ? request.count : request.shots.reduce((sum, shot) => sum + shot.frames, 0)
-  const megapixels = (request.width * request.height * pictures) / 1_000_000
-  return Math.round(expectedStartMs + megapixels * expectedMsPerMegapixel[request.type])
 }
 
 /** Jobs whose end the prompt has already decided are not worth a render. */
