@@ -5,7 +5,7 @@ import type { GetJob } from '../jobs/read.ts'
 import type { FileUrl } from '../jobs/settle.ts'
 import type { PolicySource } from '../policy/policy.ts'
 import type { Provider } from '../providers/provider.ts'
-import type { Storage } from '../storage/local.ts'
+import type { Storage } from '../storage/storage.ts'
 
 /** What the operations work with; put together once in main.ts. */
 export interface Services extends AcceptContext {

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Media } from '../media/media.ts'
 import type { Outbound } from '../outbound.ts'
 import type { Provider } from '../providers/provider.ts'
-import type { Storage } from '../storage/local.ts'
+import type { Storage } from '../storage/storage.ts'
 import type { FileUrl } from './settle.ts'
 
 /** What the job's verbs work with; put together once in main.ts. */

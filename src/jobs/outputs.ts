@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { downloadMedia } from '../media/download.ts'
 import type { Inspection } from '../media/inspect.ts'
 import type { ProviderOutput } from '../providers/provider.ts'
-import { StorageError } from '../storage/local.ts'
+import { StorageError } from '../storage/storage.ts'
 import type { JobContext } from './context.ts'
 import type { StoredOutput } from './settle.ts'
 

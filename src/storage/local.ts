@@ -3,46 +3,11 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
-
-/** Where outputs and uploads are kept. Keys are relative paths in lower case: `outputs/job_1/0.mp4`. */
-export interface Storage {
-  /** Durable once it returns; a reader sees the whole object or what was there before, never a part. */
-  put(
-    key: string,
-    source: Readable | { file: string },
-    limits?: { maxBytes?: number },
-  ): Promise<{ bytes: number; sha256: string }>
-  /** `end` is inclusive, as in a Range header. `bytes` is what the stream gives: 0 if the range lies outside. */
-  open(
-    key: string,
-    range?: { start?: number; end?: number },
-  ): Promise<{ stream: Readable; bytes: number; totalBytes: number } | undefined>
-  stat(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined>
-  /** Lends the object as a file, for tools that read files only. The path is not valid afterwards. */
-  withLocalFile<T>(key: string, use: (path: string) => Promise<T>): Promise<T>
-  /** Removing what is not there is fine. */
-  remove(key: string): Promise<void>
-  /** Keys that start with the prefix, in no particular order. */
-  list(prefix: string): AsyncIterable<string>
-  /** Rejects unless an object can be written and removed now. */
-  ready(): Promise<void>
-}
-
-/** The storage's own refusals, by code; anything else that is thrown is a fault of disk or code. */
-export class StorageError extends Error {
-  readonly code: 'INVALID_KEY' | 'TOO_LARGE' | 'NO_SPACE' | 'NOT_FOUND'
-
-  constructor(code: StorageError['code'], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.name = 'StorageError'
-    this.code = code
-  }
-}
+import { checkKey, checkPrefix, type Storage, StorageError } from './storage.ts'
 
 /** Parts of interrupted puts; no key can name it, as no part of a key may start with a dot. */
 const partsFolder = '.parts'
 const partLifetimeMs = 24 * 60 * 60 * 1000
-const keyPattern = /^[a-z0-9_-][a-z0-9_.-]*(\/[a-z0-9_-][a-z0-9_.-]*)*$/
 
 /** Storage in a directory of this machine; makes it, and clears away what a killed process left half written. */
 export async function createLocalStorage(options: { directory: string }): Promise<Storage> {
@@ -51,12 +16,7 @@ export async function createLocalStorage(options: { directory: string }): Promis
   await mkdir(parts, { recursive: true })
   await removeOldParts(parts)
 
-  const pathOf = (key: string): string => {
-    if (key.length > 512 || key.includes('..') || !keyPattern.test(key)) {
-      throw new StorageError('INVALID_KEY', `not a storage key: ${JSON.stringify(key.slice(0, 100))}`)
-    }
-    return join(root, key)
-  }
+  const pathOf = (key: string): string => join(root, checkKey(key))
 
   const put: Storage['put'] = async (key, source, { maxBytes = Number.POSITIVE_INFINITY } = {}) => {
     const path = pathOf(key)
@@ -157,9 +117,7 @@ async function syncFolders(from: string, upTo: string): Promise<void> {
 }
 
 async function* list(root: string, prefix: string): AsyncIterable<string> {
-  if (prefix !== '' && (prefix.includes('..') || !/^[a-z0-9_-][a-z0-9/_.-]*$/.test(prefix))) {
-    throw new StorageError('INVALID_KEY', 'not a prefix of storage keys')
-  }
+  checkPrefix(prefix)
   const folders = [join(root, prefix.slice(0, prefix.lastIndexOf('/') + 1))]
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     const entries = (await readdir(folder, { withFileTypes: true }).catch(undefinedIfAbsent)) ?? []

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { Db } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { sniff } from '../media/image.ts'
-import { type Storage, StorageError } from '../storage/local.ts'
+import { type Storage, StorageError } from '../storage/storage.ts'
 
 const mebibyte = 1_048_576
 

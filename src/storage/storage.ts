@@ -1,0 +1,53 @@
+import type { Readable } from 'node:stream'
+
+/** Where outputs and uploads are kept. Keys are relative paths in lower case: `outputs/job_1/0.mp4`. */
+export interface Storage {
+  /** Durable once it returns; a reader sees the whole object or what was there before, never a part. */
+  put(
+    key: string,
+    source: Readable | { file: string },
+    limits?: { maxBytes?: number },
+  ): Promise<{ bytes: number; sha256: string }>
+  /** `end` is inclusive, as in a Range header. `bytes` is what the stream gives: 0 if the range lies outside. */
+  open(
+    key: string,
+    range?: { start?: number; end?: number },
+  ): Promise<{ stream: Readable; bytes: number; totalBytes: number } | undefined>
+  stat(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined>
+  /** Lends the object as a file, for tools that read files only. The path is not valid afterwards. */
+  withLocalFile<T>(key: string, use: (path: string) => Promise<T>): Promise<T>
+  /** Removing what is not there is fine. */
+  remove(key: string): Promise<void>
+  /** Keys that start with the prefix, in no particular order. */
+  list(prefix: string): AsyncIterable<string>
+  /** Rejects unless an object can be written and removed now. */
+  ready(): Promise<void>
+}
+
+/** The storage's own refusals, by code; anything else that is thrown is a fault of disk or code. */
+export class StorageError extends Error {
+  readonly code: 'INVALID_KEY' | 'TOO_LARGE' | 'NO_SPACE' | 'NOT_FOUND'
+
+  constructor(code: StorageError['code'], message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'StorageError'
+    this.code = code
+  }
+}
+
+const keyPattern = /^[a-z0-9_-][a-z0-9_.-]*(\/[a-z0-9_-][a-z0-9_.-]*)*$/
+
+/** The key itself, if it is one: what no storage could take for a way out of its own room. */
+export function checkKey(key: string): string {
+  if (key.length > 512 || key.includes('..') || !keyPattern.test(key)) {
+    throw new StorageError('INVALID_KEY', `not a storage key: ${JSON.stringify(key.slice(0, 100))}`)
+  }
+  return key
+}
+
+/** Refuses what can be the beginning of no key. */
+export function checkPrefix(prefix: string): void {
+  if (prefix !== '' && (prefix.includes('..') || !/^[a-z0-9_-][a-z0-9/_.-]*$/.test(prefix))) {
+    throw new StorageError('INVALID_KEY', 'not a prefix of storage keys')
+  }
+}
