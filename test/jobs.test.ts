@@ -271,5 +271,5 @@ test('nothing is left behind: the ledger is in order, and no task, input or rend
     return rowCount === 0
   })
   assert.deepEqual(await readdir(join(gateway.dataDir, 'tmp')), [])
-  assert.deepEqual(await readdir(join(gateway.dataDir, 'sandbox')), [])
+  assert.deepEqual(await readdir(join(gateway.dataDir, 'files', 'sandbox')), [])
 })

@@ -80,14 +80,14 @@ async function storePreviews({ storage }: JobContext, base: string, found: Inspe
   }
 }
 
-/** Lends the output as a file: the sandbox's own, or one that is downloaded for this. */
+/** Lends the output as a file: the sandbox's, which our storage keeps, or one that is downloaded for this. */
 async function withFile<T>(
-  { outbound, temporaryDirectory }: JobContext,
+  { outbound, storage, temporaryDirectory }: JobContext,
   base: string,
   { source }: ProviderOutput,
   use: (path: string) => Promise<T>,
 ): Promise<T> {
-  if ('file' in source) return use(source.file).catch(throwIfMissing)
+  if ('key' in source) return storage.withLocalFile(source.key, use).catch(throwIfMissing)
   const folder = await mkdtemp(join(temporaryDirectory, `${base.replaceAll('/', '-')}-`))
   const path = join(folder, 'output')
   try {
@@ -106,8 +106,8 @@ async function withFile<T>(
 }
 
 function throwIfMissing(error: unknown): never {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOENT' && !(error instanceof StorageError))
+  if (error instanceof StorageError && error.code === 'NOT_FOUND') {
     throw new OutputUnavailable('the file is not there')
+  }
   throw error
 }

@@ -64,8 +64,8 @@ async function render(
   assert.equal(outcome.status, 'succeeded', JSON.stringify(outcome))
   return outcome.outputs.map(({ type, source }) => {
     assert.equal(type, capability.endsWith('image') ? 'image' : 'video')
-    assert.ok('file' in source)
-    return source.file
+    assert.ok('key' in source)
+    return join(directory, source.key)
   })
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AudioDecoder, EncodedAudioChunk, EncodedVideoChunk, VideoDecoder } from '@napi-rs/webcodecs'
 import { ALL_FORMATS, EncodedPacketSink, FilePathSource, Input } from 'mediabunny'
-import type { Json, PollOutcome, Provider, ProviderRequest } from '../provider.ts'
+import type { CallContext, Json, PollOutcome, Provider, ProviderRequest, SubmitContext } from '../provider.ts'
 import { type FilmRequest, readRenderRequest } from './request.ts'
 
 /** Runs a test in a folder of its own. */
@@ -45,9 +45,21 @@ export function filmRequestOf(
   return reading.request
 }
 
+const callContext: CallContext = { signal: new AbortController().signal }
+export const submitContext: SubmitContext = {
+  ...callContext,
+  callbackUrl: 'https://gateway.example/callback',
+}
+
+/** How one job stands. */
+export async function polled(provider: Provider, operation: Json): Promise<PollOutcome> {
+  const [outcome] = await provider.poll([operation], callContext)
+  return outcome!
+}
+
 /** Submits and returns the operation. */
 export async function accepted(provider: Provider, request: ProviderRequest): Promise<Json> {
-  const outcome = await provider.submit(request)
+  const outcome = await provider.submit(request, submitContext)
   if (outcome.outcome !== 'accepted') {
     throw new Error(`not accepted: ${JSON.stringify(outcome)}`)
   }
@@ -57,7 +69,7 @@ export async function accepted(provider: Provider, request: ProviderRequest): Pr
 /** Polls until the job has ended. */
 export async function ended(provider: Provider, operation: Json): Promise<PollOutcome> {
   for (;;) {
-    const outcome = await provider.poll(operation)
+    const outcome = await polled(provider, operation)
     if (outcome.status !== 'running') {
       return outcome
     }

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { basename } from 'node:path'
 import { Piscina } from 'piscina'
 import { type Clock, systemClock } from '../../clock.ts'
 import { limitedTo } from '../../limited-to.ts'
-import type { Json, PollOutcome, Provider, ProviderRequest, SubmitOutcome } from '../provider.ts'
+import type { FindOutcome, Json, PollOutcome, Provider, ProviderRequest, SubmitOutcome } from '../provider.ts'
 import {
   copyDurably,
   exists,
@@ -25,7 +25,7 @@ import { promptsOf, readRenderRequest } from './request.ts'
 import { expectedWorkMs, workMsOf } from './work.ts'
 
 export interface SandboxOptions {
-  /** The sandbox's own disk: one folder per job. */
+  /** One folder per job; it is what the storage keeps below `sandbox/`. */
   directory: string
   /** Films rendered at once. */
   threads?: number
@@ -193,12 +193,17 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
     return { outcome: 'accepted', operation: job as unknown as Json }
   }
 
-  async function poll(operation: Json): Promise<PollOutcome> {
+  async function find(jobId: string): Promise<FindOutcome> {
+    const known = await readJson<SandboxJob>(jobFolder(directory, jobId).request)
+    return known === null ? { outcome: 'absent' } : { outcome: 'found', operation: known as unknown as Json }
+  }
+
+  async function pollOne(operation: Json): Promise<PollOutcome> {
     const job = operation as unknown as SandboxJob
+    // Never heard of again; an error would be one for the other jobs of the call as well.
     if (job.magic.lostSeconds !== null) {
-      throw Object.assign(new Error('connection reset, as the prompt asked for'), { code: 'ECONNRESET' })
+      return { status: 'running' }
     }
-    const folder = jobFolder(directory, job.jobId)
     const outcome = await outcomeOnDisk(job)
     const elapsedMs = clock.now().getTime() - new Date(job.submittedAt).getTime()
     if (elapsedMs < job.magic.processingSeconds * 1000) {
@@ -209,8 +214,8 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       return { status: 'failed', code: job.magic.fail, message }
     }
     if (outcome.status === 'succeeded' && job.magic.missingOutput) {
-      const file = join(folder.path, 'missing')
-      return { status: 'succeeded', outputs: [{ type: job.request.type, source: { file } }] }
+      const key = `sandbox/${job.jobId}/missing`
+      return { status: 'succeeded', outputs: [{ type: job.request.type, source: { key } }] }
     }
     return outcome
   }
@@ -220,7 +225,10 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
     const folder = jobFolder(directory, job.jobId)
     const files = folder.outputs(job.request)
     if (await exists(files.at(-1)!)) {
-      const outputs = files.map((file) => ({ type: job.request.type, source: { file } }))
+      const outputs = files.map((file) => {
+        const key = `sandbox/${job.jobId}/${basename(file)}`
+        return { type: job.request.type, source: { key } }
+      })
       return { status: 'succeeded', outputs }
     }
     const failure = await readJson<Failure>(folder.failure)
@@ -262,7 +270,10 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       // the longer it has waited the longer until it asks again, so that a long line asks seldom
       return Math.min(longestBusyDelayMs, Math.max(busyDelayMs, waitedMs / 4))
     },
-    submitIsIdempotent: true,
+    serves: () => true,
+    pollBatch: 100,
+    // What is on its disk is there at once.
+    settleMs: 0,
     expectedMs(request) {
       const reading = readMagic(promptsOf(request.input))
       const magicSeconds = 'magic' in reading ? reading.magic.processingSeconds : 0
@@ -281,7 +292,8 @@ export function createSandbox({ directory, clock = systemClock, ...options }: Sa
       return elapsedMs < 5_000 ? 250 : 500
     },
     submit,
-    poll,
+    poll: (operations) => Promise.all(operations.map(pollOne)),
+    find,
     async forget(operation) {
       const { jobId } = operation as unknown as SandboxJob
       const render = renders.get(jobId)
