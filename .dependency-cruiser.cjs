@@ -16,6 +16,12 @@ module.exports = {
       to: { dependencyTypes: ['npm-dev'] },
     },
     {
+      name: 'the-product-knows-nothing-of-what-tries-it',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '[.]test[.]ts$' },
+      to: { path: '^(test|bench|demo|torture)/' },
+    },
+    {
       name: 'main-is-on-top',
       severity: 'error',
       from: { path: '^src/', pathNot: '[.]test[.]ts$' },
