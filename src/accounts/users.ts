@@ -15,6 +15,8 @@ export interface User {
   segments: string[]
   /** Slugs of private models that the user may use. */
   allowedModels: string[]
+  /** Days that the files of a job are kept after it has completed; null: for ever. */
+  retentionDays: number | null
   balanceMicroCents: number
   testBalanceMicroCents: number
   createdAt: string
@@ -28,12 +30,13 @@ interface UserRow {
   concurrency_limit: number | null
   segments: string[]
   allowed_models: string[]
+  retention_days: number | null
   live: bigint
   test: bigint
   created_at: Date
 }
 
-const columns = `u.id, u.email, u.name, u.status, u.concurrency_limit, u.segments, u.allowed_models, u.created_at,
+const columns = `u.id, u.email, u.name, u.status, u.concurrency_limit, u.segments, u.allowed_models, u.retention_days, u.created_at,
   (select balance_micro_cents from accounts where user_id = u.id and mode = 'live') as live,
   (select balance_micro_cents from accounts where user_id = u.id and mode = 'test') as test`
 
@@ -46,6 +49,7 @@ function toUser(row: UserRow): User {
     concurrencyLimit: row.concurrency_limit,
     segments: row.segments,
     allowedModels: row.allowed_models,
+    retentionDays: row.retention_days,
     balanceMicroCents: Number(row.live),
     testBalanceMicroCents: Number(row.test),
     createdAt: row.created_at.toISOString(),
@@ -98,13 +102,21 @@ export async function listUsers(db: Db, limit: number): Promise<User[]> {
 export async function changeUser(
   db: Db,
   userId: string,
-  change: { status?: UserStatus; concurrencyLimit?: number | null },
+  change: { status?: UserStatus; concurrencyLimit?: number | null; retentionDays?: number | null },
 ): Promise<void> {
   await db.query(
     `update users set status = coalesce($2, status),
-       concurrency_limit = case when $3 then $4 else concurrency_limit end
+       concurrency_limit = case when $3 then $4 else concurrency_limit end,
+       retention_days = case when $5 then $6 else retention_days end
      where id = $1`,
-    [userId, change.status, change.concurrencyLimit !== undefined, change.concurrencyLimit],
+    [
+      userId,
+      change.status,
+      change.concurrencyLimit !== undefined,
+      change.concurrencyLimit,
+      change.retentionDays !== undefined,
+      change.retentionDays,
+    ],
   )
 }
 

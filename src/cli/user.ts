@@ -1,4 +1,4 @@
-import { Argument, type Command, InvalidArgumentError } from 'commander'
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
 import {
   changeUser,
   createUser,
@@ -12,7 +12,7 @@ import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
 import { credit } from '../ledger/ledger.ts'
 import { findWebhookSecrets } from '../webhooks/secrets.ts'
-import { count, finite, limit } from './arguments.ts'
+import { count, finite, limit, wholeNumber } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 
 export function addUserCommands(program: Command): void {
@@ -113,6 +113,21 @@ export function addUserCommands(program: Command): void {
     .action(async (idOrEmail: string, jobs: number, options: { json?: boolean }) => {
       await change(idOrEmail, { concurrencyLimit: finite(jobs) }, options)
     })
+  user
+    .command('retention')
+    .description(
+      'Set for how many days the files of a job are kept after it has completed; counts for the jobs there are, too. What is older is deleted, for good, within minutes.',
+    )
+    .argument('<user>', 'user id or e-mail address')
+    .addOption(
+      new Option('--days <days>', 'a whole number from 1 to 36500').argParser(days).conflicts('forever'),
+    )
+    .option('--forever', 'delete nothing by age')
+    .option('--json', 'print one JSON document')
+    .action(async (idOrEmail: string, options: { days?: number; forever?: boolean; json?: boolean }) => {
+      if (options.days === undefined && !options.forever) throw new CommandFailed('give --days or --forever')
+      await change(idOrEmail, { retentionDays: options.days ?? null }, options)
+    })
 }
 
 async function change(
@@ -151,6 +166,7 @@ function describe(user: User & { webhookSecret?: string | undefined }): string[]
     ['jobs at once', String(user.concurrencyLimit ?? 'unlimited')],
     ['segments', user.segments.join(', ') || 'none'],
     ['private models', user.allowedModels.join(', ') || 'none'],
+    ['files are kept', user.retentionDays === null ? 'for ever' : `${user.retentionDays} days`],
     ...(user.webhookSecret === undefined ? [] : [['webhook secret', user.webhookSecret]]),
   ])
 }
@@ -158,6 +174,12 @@ function describe(user: User & { webhookSecret?: string | undefined }): string[]
 function email(text: string): string {
   if (!/^[^\s@]+@[^\s@]+$/.test(text)) throw new InvalidArgumentError('write it like someone@example.com')
   return text
+}
+
+function days(text: string): number {
+  const value = wholeNumber(text)
+  if (value <= 36_500) return value
+  throw new InvalidArgumentError('give a whole number from 1 to 36500')
 }
 
 // 10^15 micro-cents are a billion dollars, and exact as a JSON number.

@@ -29,6 +29,11 @@ export const adminGetUserRoute = route({
     allowedModels: Type.Array(Type.String(), {
       description: 'Slugs of the private models that the user may use.',
     }),
+    retentionDays: orNull(
+      Type.Integer({
+        description: 'Days that the files of a job are kept after it has completed; null: for ever.',
+      }),
+    ),
     balanceMicroCents: microCents,
     testBalanceMicroCents: microCents,
     createdAt: moment,
@@ -41,6 +46,7 @@ export const adminGetUserRoute = route({
     concurrencyLimit: 10,
     segments: ['studios'],
     allowedModels: [],
+    retentionDays: null,
     balanceMicroCents: 25_000_000,
     testBalanceMicroCents: 5_000_000,
     createdAt: '2026-11-20T12:00:00.000Z',

@@ -16,6 +16,7 @@ import { catalogCategoriesRoute } from './catalog/list-categories.ts'
 import { catalogModelsRoute } from './catalog/list-models.ts'
 import { catalogProvidersRoute } from './catalog/list-providers.ts'
 import { createSessionRoute } from './create-session.ts'
+import { deleteOutputsRoute } from './delete-outputs.ts'
 import { serveDocs } from './docs.ts'
 import { answerClientError, answerError } from './errors.ts'
 import { estimateJobRoute } from './estimate-job.ts'
@@ -44,6 +45,7 @@ export const routes: AnyRoute[] = [
   getJobRoute,
   listJobsRoute,
   cancelJobRoute,
+  deleteOutputsRoute,
   presignUploadRoute,
   getUploadRoute,
   listModelsRoute,

@@ -1,6 +1,8 @@
 import { extname } from 'node:path'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Db } from '../db.ts'
 import { ApiError } from '../errors.ts'
+import { whenDeleted } from '../jobs/retention.ts'
 import { uploadTypes } from '../uploads/uploads.ts'
 import type { Services } from './services.ts'
 
@@ -9,7 +11,7 @@ const contentTypes = Object.fromEntries(
 )
 
 /** Outputs and uploads, by signed URL, with single ranges so that players can seek. */
-export function serveFiles(app: FastifyInstance, { storage, verifyUrl }: Services): void {
+export function serveFiles(app: FastifyInstance, { pool, storage, verifyUrl }: Services): void {
   // not Fastify's own HEAD, which answers a content-length of 0
   const method = ['GET', 'HEAD']
   app.route({ method, url: '/files/*', exposeHeadRoute: false, handler })
@@ -26,7 +28,7 @@ export function serveFiles(app: FastifyInstance, { storage, verifyUrl }: Service
       )
     }
     const found = await storage.stat(key)
-    if (found === undefined) throw new ApiError('NOT_FOUND', 'This file is not there, or no longer.')
+    if (found === undefined) throw await missing(pool, key)
     const range = readRange(request.headers.range, found.bytes)
     reply
       .header('content-type', contentTypes[extname(key)] ?? 'application/octet-stream')
@@ -38,7 +40,7 @@ export function serveFiles(app: FastifyInstance, { storage, verifyUrl }: Service
       return reply.status(416).header('content-range', `bytes */${found.bytes}`).send()
     }
     const opened = await storage.open(key, range)
-    if (opened === undefined) throw new ApiError('NOT_FOUND', 'This file is not there, or no longer.')
+    if (opened === undefined) throw await missing(pool, key)
     if (range !== undefined) {
       reply.status(206).header('content-range', `bytes ${range.start}-${range.end}/${found.bytes}`)
     }
@@ -49,6 +51,15 @@ export function serveFiles(app: FastifyInstance, { storage, verifyUrl }: Service
     }
     return reply.send(opened.stream)
   }
+}
+
+async function missing(db: Db, key: string): Promise<ApiError> {
+  const deletedAt = await whenDeleted(db, key)
+  const message =
+    deletedAt === undefined
+      ? 'This file is not there, or no longer.'
+      : `This file was deleted, with the others of its job, at ${deletedAt.toISOString()}.`
+  return new ApiError('NOT_FOUND', message)
 }
 
 /** One range of a Range header; several, or other units, are ignored as RFC 9110 (14.2) allows. */

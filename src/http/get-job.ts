@@ -9,7 +9,10 @@ const answer = Type.Object({
   status: jobStatus,
   progress,
   output: orNull(
-    Type.String({ description: 'The first output; its link is good for 7 days, each get gives a new one.' }),
+    Type.String({
+      description:
+        'The first output; its link is good for 7 days, each get gives a new one. Null once the files are deleted.',
+    }),
   ),
   outputs: orNull(
     Type.Array(
@@ -20,6 +23,12 @@ const answer = Type.Object({
         posterImage: orNull(Type.String()),
       }),
     ),
+  ),
+  outputsDeletedAt: orNull(
+    Type.String({
+      description:
+        'ISO 8601, UTC. Since when the files of a completed job are gone; null while they are there.',
+    }),
   ),
   error: orNull(
     Type.Object({
@@ -57,6 +66,7 @@ export const getJobRoute = route({
         posterImage: 'https://films.example.com/files/outputs/poster.jpg?expires=1&signature=…',
       },
     ],
+    outputsDeletedAt: null,
     error: null,
     createdAt: '2026-11-20T12:00:00.000Z',
     completedAt: '2026-11-20T12:03:41.000Z',
@@ -78,6 +88,7 @@ export const getJobRoute = route({
       progress: progressOf[job.status],
       output: outputs[0]?.url ?? null,
       outputs: outputs.length === 0 ? null : outputs,
+      outputsDeletedAt: job.outputsDeletedAt?.toISOString() ?? null,
       error: job.error,
       createdAt: job.createdAt.toISOString(),
       completedAt: job.completedAt?.toISOString() ?? null,

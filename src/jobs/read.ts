@@ -32,6 +32,8 @@ export interface JobOutput {
 
 export interface JobDetails extends JobSummary {
   outputs: JobOutput[]
+  /** Since when a completed job's files are gone; null while there are any, or never were. */
+  outputsDeletedAt: Date | null
   error: { code: string; message: string } | null
   refundedMicroCents: number
   webhookStatus: 'pending' | 'sent' | 'failed' | null
@@ -68,6 +70,7 @@ interface DetailsRow extends SummaryRow {
   error_code: string | null
   error_message: string | null
   outputs: JobOutput[]
+  outputs_deleted_at: Date | null
   refunded: bigint
   webhook_status: JobDetails['webhookStatus']
   webhook_url: string | null
@@ -94,8 +97,8 @@ async function findJobs(db: Db, jobIds: string[]): Promise<DetailsRow[]> {
   const { rows } = await db.query<DetailsRow>({
     name: 'jobs-by-id',
     text: `
-      select ${summaryColumns}, j.error_code, j.error_message, j.webhook_url,
-        case when j.status = 'completed' then (
+      select ${summaryColumns}, j.error_code, j.error_message, j.webhook_url, j.outputs_deleted_at,
+        case when j.status = 'completed' and j.outputs_deleted_at is null then (
           select coalesce(json_agg(json_build_object('type', o.type, 'key', o.key, 'posterKey', o.poster_key,
             'thumbnailKey', o.thumbnail_key) order by o.position), '[]')
           from job_outputs o where o.job_id = j.id
@@ -115,6 +118,7 @@ function toDetails(row: DetailsRow): JobDetails {
   return {
     ...toSummary(row),
     outputs: row.outputs,
+    outputsDeletedAt: row.outputs_deleted_at,
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
     refundedMicroCents: Number(row.refunded),
     // the webhook's row is written when the job ends
