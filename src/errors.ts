@@ -238,7 +238,8 @@ export const apiErrors = {
     status: 429,
     title: 'Too many requests',
     retryable: true,
-    meaning: 'The key, or this version of the model, was used more often than the operator allows.',
+    meaning:
+      'The key, or this version of the model, was used more often than the operator allows, or the account has uploaded as much as it may.',
     remedy: 'Wait for Retry-After seconds, and spread the requests.',
   },
   CONFIG_ERROR: {

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { Db } from '../db.ts'
+import type pg from 'pg'
+import { type Db, transaction } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { sniff } from '../media/image.ts'
 import { type Storage, StorageError } from '../storage/storage.ts'
+import { checkRoom, findUse, uploadLimits } from './room.ts'
 
 const mebibyte = 1_048_576
 
@@ -57,16 +59,34 @@ function toUpload(row: UploadRow): Upload {
   }
 }
 
-/** Makes room for one file; throws INVALID_CONTENT_TYPE for a type that is not taken. */
+/**
+ * Makes room for one file; throws INVALID_CONTENT_TYPE for a type that is not taken, RATE_LIMIT_EXCEEDED if the user
+ * has uploaded as much as may be.
+ */
 export async function createUpload(
-  db: Db,
+  pool: pg.Pool,
   file: { userId: string; filename: string; contentType: string },
   now: Date,
+  limits = uploadLimits,
 ): Promise<Upload> {
   if (!Object.hasOwn(uploadTypes, file.contentType)) {
     const known = Object.keys(uploadTypes).join(', ')
     throw new ApiError('INVALID_CONTENT_TYPE', `contentType "${file.contentType}" is not one of ${known}.`)
   }
+  return transaction(pool, async (client) => {
+    // presigns of one user take turns, so that each counts those before it
+    await client.query('select from users where id = $1 for no key update', [file.userId])
+    const use = await findUse(client, file.userId, now, uploadTypes)
+    checkRoom(use, uploadTypes[file.contentType]!.maxBytes, now, limits)
+    return insertUpload(client, file, now)
+  })
+}
+
+async function insertUpload(
+  db: Db,
+  file: { userId: string; filename: string; contentType: string },
+  now: Date,
+): Promise<Upload> {
   const { rows } = await db.query<UploadRow>(
     `insert into uploads (id, user_id, filename, content_type, created_at, put_expires_at, expires_at)
      values ($1, $2, $3, $4, $5, $6, $7) returning ${columns}`,
