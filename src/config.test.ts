@@ -17,13 +17,23 @@ test('without any setting the documented defaults hold', () => {
     dataDir: resolve('data'),
     databaseUrl: undefined,
     publicUrl: 'http://127.0.0.1:8787',
+    s3: undefined,
     allowPrivateNetwork: false,
     logLevel: 'info',
   })
 })
 
+const s3Environment = {
+  S3_ENDPOINT: 'https://s3.example.com/storage/v1',
+  S3_REGION: 'eu-central-1',
+  S3_BUCKET: 'films.example',
+  S3_ACCESS_KEY_ID: 'AKIA-hunter1',
+  S3_SECRET_ACCESS_KEY: 'hunter2/+=',
+}
+
 test('an empty or blank value counts as unset', () => {
   const names = ['PORT', 'HOST', 'FILMGATE_DATA_DIR', 'DATABASE_URL', 'PUBLIC_URL', 'FILMGATE_LOG_LEVEL']
+  names.push(...Object.keys(s3Environment))
   for (const blank of ['', '  ']) {
     const environment = Object.fromEntries(
       [...names, 'FILMGATE_ALLOW_PRIVATE_NETWORK'].map((name) => [name, blank]),
@@ -45,6 +55,7 @@ test('every setting is read, and the command line stands above the environment',
     FILMGATE_DATA_DIR: '/var/lib/filmgate',
     DATABASE_URL: 'postgresql://a:b@c/d',
     PUBLIC_URL: 'https://films.example.com/',
+    ...s3Environment,
     FILMGATE_ALLOW_PRIVATE_NETWORK: '1',
     FILMGATE_LOG_LEVEL: 'debug',
   }
@@ -56,6 +67,13 @@ test('every setting is read, and the command line stands above the environment',
     dataDir: '/var/lib/filmgate',
     databaseUrl: 'postgresql://a:b@c/d',
     publicUrl: 'https://films.example.com',
+    s3: {
+      endpoint: 'https://s3.example.com/storage/v1',
+      region: 'eu-central-1',
+      bucket: 'films.example',
+      accessKeyId: 'AKIA-hunter1',
+      secretAccessKey: 'hunter2/+=',
+    },
     allowPrivateNetwork: true,
     logLevel: 'debug',
   })
@@ -103,6 +121,48 @@ test('a wrong DATABASE_URL is not repeated, as it may hold a password', () => {
     () => loadConfig({ DATABASE_URL: 'mysql://user:hunter2@host/db' }),
     (error: Error) => !error.message.includes('hunter2'),
   )
+})
+
+for (const [name, remedy, values] of [
+  [
+    'S3_ENDPOINT',
+    /like https:\/\/s3.example.com/,
+    [
+      's3.example.com',
+      'ftp://s3.example.com',
+      'https://AKIA-hunter1:hunter2@s3.example.com',
+      'https://s3.example.com?x',
+    ],
+  ],
+  ['S3_REGION', /give a region like/, ['Frankfurt!', 'eu central']],
+  ['S3_BUCKET', /give the name of a bucket/, ['a', 'films/outputs', 's3://films', '../films']],
+  ['S3_ACCESS_KEY_ID', /without spaces/, ['hunter2 hunter2']],
+  ['S3_SECRET_ACCESS_KEY', /without spaces/, ['hunter2 hunter2']],
+] as const) {
+  test(`a wrong ${name} is refused in one line that names it and repeats no secret`, () => {
+    for (const value of values) {
+      assert.throws(
+        () => loadConfig({ ...s3Environment, [name]: value }),
+        (error: Error) => {
+          assert.ok(error instanceof ConfigError)
+          assert.ok(error.message.startsWith(`${name} is `), error.message)
+          assert.match(error.message, remedy)
+          assert.doesNotMatch(error.message, /hunter|\n/)
+          return true
+        },
+      )
+    }
+  })
+}
+
+test('S3 settings are all there or none: what is missing is named', () => {
+  for (const missing of Object.keys(s3Environment)) {
+    assert.throws(
+      () => loadConfig({ ...s3Environment, [missing]: '' }),
+      (error: Error) =>
+        error instanceof ConfigError && error.message.startsWith(`${missing} is not set, but S3_`),
+    )
+  }
 })
 
 test('a wrong flag is named as it was written', () => {

@@ -14,8 +14,18 @@ export interface Config {
   databaseUrl: string | undefined
   /** Origin of file and upload URLs; undefined when PORT is 0, until the port is known. */
   publicUrl: string | undefined
+  /** Unset: files in the data folder. */
+  s3: S3Settings | undefined
   allowPrivateNetwork: boolean
   logLevel: (typeof logLevels)[number]
+}
+
+export interface S3Settings {
+  endpoint: string
+  region: string
+  bucket: string
+  accessKeyId: string
+  secretAccessKey: string
 }
 
 /** A setting is wrong; the message is one line that names it, what is wrong and what is right. */
@@ -41,6 +51,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
     databaseUrl: databaseUrl(read('DATABASE_URL')),
     publicUrl:
       origin('PUBLIC_URL', read('PUBLIC_URL')) ?? (portNumber === 0 ? undefined : originOf(host, portNumber)),
+    s3: s3Settings(read),
     allowPrivateNetwork: flag('FILMGATE_ALLOW_PRIVATE_NETWORK', read('FILMGATE_ALLOW_PRIVATE_NETWORK')),
     logLevel: oneOf('FILMGATE_LOG_LEVEL', read('FILMGATE_LOG_LEVEL') ?? 'info', logLevels),
   }
@@ -75,6 +86,55 @@ function databaseUrl(text: string | undefined): string | undefined {
   throw new ConfigError(
     'DATABASE_URL is not a PostgreSQL URL: write it as postgres://user:password@host/database',
   )
+}
+
+const s3Names = ['S3_ENDPOINT', 'S3_REGION', 'S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const
+
+/** All five or none: half of them would send some machine's files to its own disk. */
+function s3Settings(read: (name: string) => string | undefined): S3Settings | undefined {
+  const set = s3Names.find((name) => read(name) !== undefined)
+  if (set === undefined) return undefined
+  const given = (name: (typeof s3Names)[number]): string => {
+    const value = read(name)
+    if (value !== undefined) return value
+    throw new ConfigError(`${name} is not set, but ${set} is: give all of ${s3Names.join(', ')}, or none`)
+  }
+  const settings = {
+    endpoint: given('S3_ENDPOINT'),
+    region: given('S3_REGION'),
+    bucket: given('S3_BUCKET'),
+    accessKeyId: secret('S3_ACCESS_KEY_ID', given('S3_ACCESS_KEY_ID')),
+    secretAccessKey: secret('S3_SECRET_ACCESS_KEY', given('S3_SECRET_ACCESS_KEY')),
+  }
+  const url = URL.parse(settings.endpoint)
+  // some stores have their S3 API under a path
+  if (
+    url === null ||
+    !/^https?:$/.test(url.protocol) ||
+    url.username + url.password + url.search + url.hash
+  ) {
+    throw new ConfigError(
+      'S3_ENDPOINT is not the URL of a store: give one without credentials or query, like https://s3.example.com',
+    )
+  }
+  named('S3_REGION', settings.region, /^[a-z0-9-]{1,64}$/, 'a region like eu-central-1 or auto')
+  named(
+    'S3_BUCKET',
+    settings.bucket,
+    /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/i,
+    'the name of a bucket, without a path',
+  )
+  return settings
+}
+
+function named(name: string, text: string, pattern: RegExp, right: string): void {
+  if (!pattern.test(text)) throw new ConfigError(`${name} is "${text}": give ${right}`)
+}
+
+// The value is not shown.
+function secret(name: string, text: string): string {
+  if (/^[\x21-\x7e]+$/.test(text)) return text
+  throw new ConfigError(`${name} is not a key: give it without spaces, as the store showed it`)
 }
 
 function origin(name: string, text: string | undefined): string | undefined {

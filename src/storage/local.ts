@@ -1,8 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
+import { createMeter, streamOf } from './source.ts'
 import { checkKey, checkPrefix, type Storage, StorageError } from './storage.ts'
 
 /** Parts of interrupted puts; no key can name it, as no part of a key may start with a dot. */
@@ -18,15 +18,11 @@ export async function createLocalStorage(options: { directory: string }): Promis
 
   const pathOf = (key: string): string => join(root, checkKey(key))
 
-  const put: Storage['put'] = async (key, source, { maxBytes = Number.POSITIVE_INFINITY } = {}) => {
+  const put: Storage['put'] = async (key, source, { maxBytes } = {}) => {
     const path = pathOf(key)
     const part = join(parts, randomUUID())
     try {
-      const written = await writePart(
-        part,
-        'file' in source ? createReadStream(source.file) : source,
-        maxBytes,
-      )
+      const written = await writePart(part, streamOf(source), maxBytes)
       const made = await mkdir(dirname(path), { recursive: true })
       await rename(part, path)
       await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made))
@@ -84,21 +80,16 @@ export async function createLocalStorage(options: { directory: string }): Promis
   }
 }
 
-async function writePart(part: string, source: Readable, maxBytes: number) {
-  // A source that fails while the part is being opened has nobody else who listens; the loop below reports it.
-  source.on('error', () => undefined)
-  const hash = createHash('sha256')
-  let bytes = 0
+async function writePart(part: string, source: Readable, maxBytes: number | undefined) {
+  const meter = createMeter(maxBytes)
   await using handle = await open(part, 'wx', 0o640)
+  // Leaving the loop destroys the source, so that a sender of too much is cut off here.
   for await (const chunk of source as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    // Leaving the loop destroys the source, so that a sender of too much is cut off here.
-    if (bytes > maxBytes) throw new StorageError('TOO_LARGE', `more than ${maxBytes} bytes`)
-    hash.update(chunk)
+    meter.add(chunk)
     await writeAll(handle, chunk)
   }
   await handle.sync()
-  return { bytes, sha256: hash.digest('hex') }
+  return meter.read()
 }
 
 async function writeAll(handle: FileHandle, chunk: Buffer): Promise<void> {

@@ -24,9 +24,12 @@ export interface Storage {
   ready(): Promise<void>
 }
 
-/** The storage's own refusals, by code; anything else that is thrown is a fault of disk or code. */
+/**
+ * The storage's own refusals, by code; anything else that is thrown is a fault of disk or code, or of the source.
+ * UNAVAILABLE may work later; REFUSED (credentials, rights, no such bucket) waits for the operator.
+ */
 export class StorageError extends Error {
-  readonly code: 'INVALID_KEY' | 'TOO_LARGE' | 'NO_SPACE' | 'NOT_FOUND'
+  readonly code: 'INVALID_KEY' | 'TOO_LARGE' | 'NO_SPACE' | 'NOT_FOUND' | 'UNAVAILABLE' | 'REFUSED'
 
   constructor(code: StorageError['code'], message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause })
@@ -37,12 +40,15 @@ export class StorageError extends Error {
 
 const keyPattern = /^[a-z0-9_-][a-z0-9_.-]*(\/[a-z0-9_-][a-z0-9_.-]*)*$/
 
-/** The key itself, if it is one: what no storage could take for a way out of its own room. */
+/** True for what no storage could take for a way out of its own room. */
+export function isKey(text: string): boolean {
+  return text.length <= 512 && !text.includes('..') && keyPattern.test(text)
+}
+
+/** The key itself, if it is one. */
 export function checkKey(key: string): string {
-  if (key.length > 512 || key.includes('..') || !keyPattern.test(key)) {
-    throw new StorageError('INVALID_KEY', `not a storage key: ${JSON.stringify(key.slice(0, 100))}`)
-  }
-  return key
+  if (isKey(key)) return key
+  throw new StorageError('INVALID_KEY', `not a storage key: ${JSON.stringify(key.slice(0, 100))}`)
 }
 
 /** Refuses what can be the beginning of no key. */

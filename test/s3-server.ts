@@ -1,0 +1,77 @@
+import { once } from 'node:events'
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buildApp } from 'fauxqs'
+import type { S3Settings } from '../src/config.ts'
+
+/** May answer in place of the store, or cut the connection; true if it did. */
+export type Meddle = (request: IncomingMessage, response: ServerResponse) => boolean
+
+export interface S3Server {
+  /** A bucket of its own for each caller. */
+  newBucket(): Promise<S3Settings>
+  meddle: Meddle
+  stop(): Promise<void>
+}
+
+let buckets = 0
+
+/** A real S3 server on loopback, behind a front that can be told to fail. The front knows one access key. */
+export async function startS3Server(): Promise<S3Server> {
+  const store = buildApp({ logger: false })
+  const storeUrl = await store.listen({ host: '127.0.0.1', port: 0 })
+  const front = createServer((request, response) => {
+    request.on('error', () => {})
+    response.on('error', () => {})
+    if (server.meddle(request, response)) return
+    if (!request.headers.authorization?.includes('Credential=filmgate-key/')) {
+      s3Error(response, 403, 'InvalidAccessKeyId')
+      return
+    }
+    forward(storeUrl, request, response)
+  })
+  await once(front.listen(0, '127.0.0.1'), 'listening')
+  const endpoint = `http://127.0.0.1:${(front.address() as AddressInfo).port}`
+  const server: S3Server = {
+    meddle: () => false,
+    async newBucket() {
+      const bucket = `films-${++buckets}`
+      await fetch(`${storeUrl}/${bucket}`, { method: 'PUT', body: Buffer.alloc(0) })
+      return {
+        endpoint,
+        region: 'us-east-1',
+        bucket,
+        accessKeyId: 'filmgate-key',
+        secretAccessKey: 'filmgate-secret',
+      }
+    },
+    async stop() {
+      front.closeAllConnections()
+      front.close()
+      await store.close()
+    },
+  }
+  return server
+}
+
+/** An error as S3 writes it, with the fields that a log should not get. */
+export function s3Error(response: ServerResponse, status: number, code: string): true {
+  response.writeHead(status, { 'content-type': 'application/xml', connection: 'close' })
+  response.end(
+    `<?xml version="1.0"?><Error><Code>${code}</Code><Message>No.</Message><AWSAccessKeyId>filmgate-key</AWSAccessKeyId><StringToSign>what was signed</StringToSign><RequestId>r1</RequestId></Error>`,
+  )
+  return true
+}
+
+function forward(origin: string, request: IncomingMessage, response: ServerResponse): void {
+  const upstream = httpRequest(origin + request.url, { method: request.method, headers: request.headers })
+  upstream.on('response', (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    answer.pipe(response)
+  })
+  upstream.on('error', () => response.destroy())
+  request.on('close', () => {
+    if (!request.complete) upstream.destroy()
+  })
+  request.pipe(upstream)
+}
