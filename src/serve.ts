@@ -81,7 +81,7 @@ async function start(
   undo.push(outbound.close)
   const media = createMedia()
   undo.push(media.close)
-  const sandbox = createSandbox({ directory: join(config.dataDir, 'files', 'sandbox') })
+  const sandbox = createSandbox({ storage, temporaryDirectory })
   undo.push(sandbox.close)
   const provider = (name: string) => (name === sandbox.name ? sandbox : undefined)
   const links = createLinks({ publicUrl: config.publicUrl, secret: signingSecret, clock })

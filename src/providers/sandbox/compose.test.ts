@@ -6,13 +6,15 @@ import { after, test } from 'node:test'
 import { type Canvas, createCanvas, loadImage } from '@napi-rs/canvas'
 import { openMedia, picturesAt } from '../../media/frames.ts'
 import { sniff } from '../../media/image.ts'
+import { createLocalStorage } from '../../storage/local.ts'
 import type { InputMedia, Json } from '../provider.ts'
 import { openFilm } from './film.ts'
 import { accepted, ended, inspectFilm, requestOf } from './fixture.ts'
 import { createSandbox } from './sandbox.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'filmgate-compose-'))
-const sandbox = createSandbox({ directory: join(directory, 'sandbox'), threads: 1 })
+const storage = await createLocalStorage({ directory: join(directory, 'files') })
+const sandbox = createSandbox({ storage, temporaryDirectory: directory, threads: 1 })
 after(async () => {
   await sandbox.close()
   await rm(directory, { recursive: true })
@@ -65,7 +67,7 @@ async function render(
   return outcome.outputs.map(({ type, source }) => {
     assert.equal(type, capability.endsWith('image') ? 'image' : 'video')
     assert.ok('key' in source)
-    return join(directory, source.key)
+    return join(directory, 'files', source.key)
   })
 }
 

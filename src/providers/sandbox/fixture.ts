@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AudioDecoder, EncodedAudioChunk, EncodedVideoChunk, VideoDecoder } from '@napi-rs/webcodecs'
 import { ALL_FORMATS, EncodedPacketSink, FilePathSource, Input } from 'mediabunny'
+import type { Clock } from '../../clock.ts'
+import { createLocalStorage } from '../../storage/local.ts'
+import type { Storage } from '../../storage/storage.ts'
 import type { CallContext, Json, PollOutcome, Provider, ProviderRequest, SubmitContext } from '../provider.ts'
 import { type FilmRequest, readRenderRequest } from './request.ts'
 
@@ -14,6 +17,29 @@ export async function inFolder(run: (directory: string) => Promise<void>): Promi
     await run(directory)
   } finally {
     await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** Runs a test with a storage and a folder for temporary files. */
+export async function inStorage(run: (storage: Storage, directory: string) => Promise<void>): Promise<void> {
+  await inFolder(async (directory) => {
+    await run(await createLocalStorage({ directory: join(directory, 'files') }), directory)
+  })
+}
+
+/** All that is kept, in order. */
+export async function keptIn(storage: Storage): Promise<string[]> {
+  return (await Array.fromAsync(storage.list(''))).sort()
+}
+
+/** A clock that stands until it is moved. */
+export function handClock(): Clock & { pass(seconds: number): void } {
+  let now = Date.parse('2026-01-01T00:00:00Z')
+  return {
+    now: () => new Date(now),
+    pass(seconds) {
+      now += seconds * 1000
+    },
   }
 }
 
@@ -45,7 +71,7 @@ export function filmRequestOf(
   return reading.request
 }
 
-const callContext: CallContext = { signal: new AbortController().signal }
+export const callContext: CallContext = { signal: new AbortController().signal }
 export const submitContext: SubmitContext = {
   ...callContext,
   callbackUrl: 'https://gateway.example/callback',

@@ -1,8 +1,8 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createCanvas } from '@napi-rs/canvas'
 import { closeSources, composeShot, openSources, type Source } from './compose.ts'
 import { type Film, openFilm } from './film.ts'
-import { type Failure, type JobFolder, jobFolder, publish } from './folder.ts'
 import { atMost } from './frame-size.ts'
 import { makeOverlay } from './overlay.ts'
 import type { Painter } from './painter.ts'
@@ -11,14 +11,13 @@ import { variantSeed } from './random.ts'
 import type { FilmRequest, RenderRequest, StillRequest } from './request.ts'
 import { makeSoundtrack } from './soundtrack.ts'
 import { drawStill } from './still.ts'
+import { type Failure, outputNames, sourceName } from './store.ts'
 import { textToVideo } from './text-to-video.ts'
 
 /** What a rendering thread is told of one job. */
 export interface RenderTask {
-  directory: string
-  jobId: string
-  /** Names the file that is being written, apart from those of other processes. */
-  process: string
+  /** Holds the customer's files, and gets the result. */
+  folder: string
   request: RenderRequest
   /** Set to 1 to end the render at the next frame. */
   stop: Int32Array
@@ -32,27 +31,23 @@ export type RenderResult =
 /** Frames above this (1080 lines at 21:9) are painted at it and enlarged: painting would take most of the time. */
 const mostPaintedPixels = 2520 * 1080
 
-/** The entry of a rendering thread: makes the files of one job and puts them in their places. */
-export default async function render(task: RenderTask): Promise<RenderResult> {
-  const { request } = task
-  const folder = jobFolder(task.directory, task.jobId)
-  const part = folder.unfinished(task.process)
-  const isStopped = () => Atomics.load(task.stop, 0) === 1
+/** The entry of a rendering thread: makes the files of one job. */
+export default async function render({ folder, request, stop }: RenderTask): Promise<RenderResult> {
+  const isStopped = () => Atomics.load(stop, 0) === 1
+  const paths = outputNames(request).map((name) => join(folder, name))
   try {
-    const sources = await openSources(request, folder.source)
+    const sources = await openSources(request, (index) => join(folder, sourceName(index)))
     try {
       const isWhole =
         request.type === 'video'
-          ? await makeFilm({ request, sources, part, folder, isStopped })
-          : await makeStills({ request, sources, part, folder, isStopped })
+          ? await renderFilm(request, sources, paths[0]!, isStopped)
+          : await renderStills(request, sources, paths, isStopped)
       return { outcome: isWhole ? 'rendered' : 'stopped' }
     } finally {
       await closeSources(sources)
     }
   } catch (error) {
     return { outcome: 'failed', failure: failureOf(error) }
-  } finally {
-    await rm(part, { force: true })
   }
 }
 
@@ -64,29 +59,17 @@ function failureOf(error: unknown): Failure {
   return { code: 'GENERATION_FAILED', message: 'The sandbox could not render this job.', cause }
 }
 
-interface Making<Request> {
-  request: Request
-  sources: Source[]
-  part: string
-  folder: JobFolder
-  isStopped: () => boolean
-}
-
-async function makeFilm({ request, sources, part, folder, isStopped }: Making<FilmRequest>) {
-  const isWhole = await renderFilm(request, sources, part, isStopped)
-  for (const path of isWhole ? folder.outputs(request) : []) {
-    await publish(part, path, folder.path)
-  }
-  return isWhole
-}
-
-async function makeStills({ request, sources, part, folder, isStopped }: Making<StillRequest>) {
-  for (const [index, path] of folder.outputs(request).entries()) {
+async function renderStills(
+  request: StillRequest,
+  sources: Source[],
+  paths: string[],
+  isStopped: () => boolean,
+): Promise<boolean> {
+  for (const [index, path] of paths.entries()) {
     if (isStopped()) {
       return false
     }
-    await writeFile(part, await drawStill(request, sources, index))
-    await publish(part, path, folder.path)
+    await writeFile(path, await drawStill(request, sources, index))
   }
   return true
 }

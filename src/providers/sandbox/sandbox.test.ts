@@ -1,58 +1,76 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createCanvas } from '@napi-rs/canvas'
-import type { Clock } from '../../clock.ts'
 import { jobFailures } from '../../errors.ts'
-import type { Json } from '../provider.ts'
-import { accepted, ended, inFolder, inspectFilm, polled, requestOf, submitContext } from './fixture.ts'
-import { exists, jobFolder, sweepFolders } from './folder.ts'
+import type { Storage } from '../../storage/storage.ts'
+import type { InputMedia, Json } from '../provider.ts'
+import {
+  accepted,
+  ended,
+  handClock,
+  inStorage,
+  inspectFilm,
+  keptIn,
+  polled,
+  requestOf,
+  submitContext,
+} from './fixture.ts'
 import { createSandbox, type Sandbox } from './sandbox.ts'
+import { type JobState, jobKeys, readJson, sweepLeftovers, writeJson } from './store.ts'
 
-/** A clock that stands until it is moved. */
-function handClock(): Clock & { pass(seconds: number): void } {
-  let now = Date.parse('2026-01-01T00:00:00Z')
-  return {
-    now: () => new Date(now),
-    pass(seconds) {
-      now += seconds * 1000
-    },
-  }
+interface Given {
+  sandbox: Sandbox
+  clock: ReturnType<typeof handClock>
+  storage: Storage
+  directory: string
 }
 
-async function withSandbox(
-  run: (sandbox: Sandbox, clock: ReturnType<typeof handClock>, directory: string) => Promise<void>,
-): Promise<void> {
-  await inFolder(async (directory) => {
+async function withSandbox(run: (given: Given) => Promise<void>, stopLimitMs?: number): Promise<void> {
+  await inStorage(async (storage, directory) => {
     const clock = handClock()
-    const sandbox = createSandbox({ directory, clock, threads: 1 })
+    const sandbox = createSandbox({
+      storage,
+      temporaryDirectory: directory,
+      clock,
+      threads: 1,
+      ...(stopLimitMs !== undefined && { stopLimitMs }),
+    })
     try {
-      await run(sandbox, clock, directory)
+      await run({ sandbox, clock, storage, directory })
     } finally {
       await sandbox.close()
     }
   })
 }
 
-test('a job ends with a playable file on the sandbox’s own disk', async () => {
-  await withSandbox(async (sandbox, _clock, directory) => {
+async function pictureAt(path: string, bytes: Uint8Array): Promise<Record<string, InputMedia[]>> {
+  await writeFile(path, bytes)
+  return { image_url: [{ path, contentType: 'image/png', kind: 'image', width: 30, height: 20 }] }
+}
+
+/** Without the signs of life of processes. */
+async function keptOfJobs(storage: Storage): Promise<string[]> {
+  return (await keptIn(storage)).filter((key) => key.startsWith('sandbox/job_'))
+}
+
+test('a job ends with a playable file in the storage', async () => {
+  await withSandbox(async ({ sandbox, storage }) => {
     const outcome = await ended(sandbox, await accepted(sandbox, requestOf({})))
     assert.equal(outcome.status, 'succeeded')
     const { source } = outcome.outputs[0]!
     assert.ok('key' in source)
-    assert.equal(source.key, 'sandbox/job_1/output.mp4')
-    assert.equal((await inspectFilm(join(directory, 'job_1', 'output.mp4'))).frames, 24)
+    const frames = await storage.withLocalFile(source.key, async (path) => (await inspectFilm(path)).frames)
+    assert.equal(frames, 24)
   })
 })
 
 test('the input picture may go once submit has returned', async () => {
-  await withSandbox(async (sandbox, _clock, directory) => {
+  await withSandbox(async ({ sandbox, directory }) => {
     const path = join(directory, 'upload')
-    await writeFile(path, createCanvas(30, 20).toBuffer('image/png'))
-    const media = {
-      image_url: [{ path, contentType: 'image/png', kind: 'image' as const, width: 30, height: 20 }],
-    }
+    const media = await pictureAt(path, createCanvas(30, 20).toBuffer('image/png'))
     const operation = await accepted(sandbox, requestOf({}, { media }))
     await rm(path)
     assert.equal((await ended(sandbox, operation)).status, 'succeeded')
@@ -60,24 +78,41 @@ test('the input picture may go once submit has returned', async () => {
 })
 
 test('a submit that is repeated makes no second job', async () => {
-  await withSandbox(async (sandbox, clock, directory) => {
+  await withSandbox(async ({ sandbox, clock, storage }) => {
     const first = await accepted(sandbox, requestOf({}))
-    clock.pass(5)
+    clock.pass(4)
     assert.deepEqual(await accepted(sandbox, requestOf({})), first)
-    assert.deepEqual(await readdir(directory), ['job_1'])
     assert.equal((await ended(sandbox, first)).status, 'succeeded')
+    const state = await readJson<JobState>(storage, jobKeys('job_1').state)
+    assert.equal(state?.attempt, 1)
+  })
+})
+
+test('a submit whose files could not be kept is surely not taken', async () => {
+  await withSandbox(async ({ sandbox, storage, directory }) => {
+    const path = join(directory, 'upload')
+    const media = await pictureAt(path, createCanvas(30, 20).toBuffer('image/png'))
+    await rm(path)
+    const outcome = await sandbox.submit(requestOf({}, { media }), submitContext)
+    assert.equal(outcome.outcome, 'unavailable')
+    assert.deepEqual(await keptIn(storage), [])
+  })
+})
+
+test('a submit that is given up ends at once and makes no job', async () => {
+  await withSandbox(async ({ sandbox, storage }) => {
+    const context = { ...submitContext, signal: AbortSignal.abort(new Error('too late')) }
+    await assert.rejects(sandbox.submit(requestOf({}), context), /too late/)
+    assert.deepEqual(await sandbox.find!('job_1', submitContext), { outcome: 'absent' })
+    assert.deepEqual(await keptIn(storage), [])
   })
 })
 
 test('a picture that cannot be decoded fails the job as invalid input', async () => {
-  await withSandbox(async (sandbox, _clock, directory) => {
-    const path = join(directory, 'upload')
+  await withSandbox(async ({ sandbox, directory }) => {
     const whole = createCanvas(300, 200).toBuffer('image/png')
     for (const [index, bytes] of [Buffer.from('not a picture'), whole.subarray(0, 60)].entries()) {
-      await writeFile(path, bytes)
-      const media = {
-        image_url: [{ path, contentType: 'image/png', kind: 'image' as const, width: 1, height: 1 }],
-      }
+      const media = await pictureAt(join(directory, 'upload'), bytes)
       const outcome = await ended(
         sandbox,
         await accepted(sandbox, requestOf({}, { jobId: `job_${index}`, media })),
@@ -87,33 +122,37 @@ test('a picture that cannot be decoded fails the job as invalid input', async ()
   })
 })
 
+/** A job in the storage that nobody renders yet; its parts differ from those of an ordinary one. */
+async function keptJob({ sandbox, storage }: Given, changes: object): Promise<Json> {
+  const failing = await accepted(sandbox, requestOf({ prompt: '[sandbox:fail GENERATION_FAILED]' }))
+  const { magic, request, ...job } = failing as Record<string, object>
+  const operation = { ...job, magic: { ...magic, fail: null }, request: { ...request, ...changes } }
+  await writeJson(storage, jobKeys('job_1').request, operation)
+  return operation as unknown as Json
+}
+
 test('a render that throws fails the job', async () => {
-  await withSandbox(async (sandbox, _clock, directory) => {
-    const path = join(directory, 'upload')
-    await writeFile(path, createCanvas(30, 20).toBuffer('image/png'))
-    const media = {
-      image_url: [{ path, contentType: 'image/png', kind: 'image' as const, width: 30, height: 20 }],
-    }
-    // A folder stands where the film belongs, so that it can't be put in its place.
-    await mkdir(join(directory, 'job_1', 'output.mp4', 'x'), { recursive: true })
-    await accepted(sandbox, requestOf({}, { media }))
-    for (;;) {
-      if (await exists(jobFolder(directory, 'job_1').failure)) {
-        break
-      }
-      await new Promise((resolve) => setTimeout(resolve, 25))
-    }
-    await rm(join(directory, 'job_1', 'output.mp4'), { recursive: true })
-    const operation = await accepted(sandbox, requestOf({}, { media }))
-    const outcome = await polled(sandbox, operation)
+  await withSandbox(async (given) => {
+    const outcome = await ended(given.sandbox, await keptJob(given, { width: -2 }))
+    assert.equal(outcome.status === 'failed' && outcome.code, 'GENERATION_FAILED')
+  })
+})
+
+test('a job whose files are gone fails', async () => {
+  await withSandbox(async (given) => {
+    const sources = [{ kind: 'image', use: 'scene' }]
+    const outcome = await ended(given.sandbox, await keptJob(given, { sources }))
     assert.equal(outcome.status === 'failed' && outcome.code, 'GENERATION_FAILED')
   })
 })
 
 test('every failure code can be forced by the prompt', async () => {
-  await withSandbox(async (sandbox) => {
+  await withSandbox(async ({ sandbox }) => {
     for (const code of Object.keys(jobFailures)) {
-      const request = requestOf({ prompt: `A cat [sandbox:fail ${code}]` }, { jobId: `job_${code}` })
+      const request = requestOf(
+        { prompt: `A cat [sandbox:fail ${code}]` },
+        { jobId: `job_${code.toLowerCase()}` },
+      )
       const outcome = await polled(sandbox, await accepted(sandbox, request))
       assert.ok(outcome.status === 'failed' && outcome.code === code)
     }
@@ -121,7 +160,7 @@ test('every failure code can be forced by the prompt', async () => {
 })
 
 test('a malformed magic prompt is refused with its remedy', async () => {
-  await withSandbox(async (sandbox) => {
+  await withSandbox(async ({ sandbox }) => {
     const outcome = await sandbox.submit(requestOf({ prompt: 'A cat [sandbox:pending soon]' }), submitContext)
     assert.equal(outcome.outcome, 'refused')
     assert.match(outcome.message, /seconds from 0 to 3600/)
@@ -129,7 +168,7 @@ test('a malformed magic prompt is refused with its remedy', async () => {
 })
 
 test('a pending prompt keeps the job waiting for its seconds', async () => {
-  await withSandbox(async (sandbox) => {
+  await withSandbox(async ({ sandbox }) => {
     const request = requestOf({ prompt: 'A cat [sandbox:pending 30]' })
     assert.equal(sandbox.admit!(request, 0), 30_000)
     assert.equal(sandbox.admit!(request, 29_000), 1_000)
@@ -139,7 +178,7 @@ test('a pending prompt keeps the job waiting for its seconds', async () => {
 })
 
 test('a busy sandbox lets further jobs wait before they start, and takes them once it has room', async () => {
-  await withSandbox(async (sandbox) => {
+  await withSandbox(async ({ sandbox }) => {
     const operations: Json[] = []
     const long = { duration: '30', resolution: '720p' }
     for (let index = 0; sandbox.admit!(requestOf({}), 0) === 0; index++) {
@@ -156,7 +195,7 @@ test('a busy sandbox lets further jobs wait before they start, and takes them on
 })
 
 test('what takes longer to draw is expected later and gets more time', async () => {
-  await withSandbox(async (sandbox) => {
+  await withSandbox(async ({ sandbox }) => {
     const still = { slug: 'acme/painter/text-to-image', capability: 'text-to-image' }
     const growing = [
       { ...requestOf({}), model: still },
@@ -176,12 +215,12 @@ test('what takes longer to draw is expected later and gets more time', async () 
 })
 
 test('a processing prompt keeps the job running for its seconds, even when the film is done', async () => {
-  await withSandbox(async (sandbox, clock, directory) => {
+  await withSandbox(async ({ sandbox, clock, storage }) => {
     const request = requestOf({ prompt: 'A cat [sandbox:processing 60]' })
     const operation = await accepted(sandbox, request)
-    while (!(await exists(join(directory, 'job_1', 'output.mp4')))) {
+    while ((await readJson<JobState>(storage, jobKeys('job_1').state))?.end?.status !== 'succeeded') {
       assert.equal((await polled(sandbox, operation)).status, 'running')
-      await new Promise((resolve) => setTimeout(resolve, 25))
+      await delay(25)
     }
     clock.pass(59)
     assert.equal((await polled(sandbox, operation)).status, 'running')
@@ -191,7 +230,7 @@ test('a processing prompt keeps the job running for its seconds, even when the f
 })
 
 test('an output-404 prompt succeeds with a file that is not there', async () => {
-  await withSandbox(async (sandbox) => {
+  await withSandbox(async ({ sandbox }) => {
     const operation = await accepted(sandbox, requestOf({ prompt: 'A cat [sandbox:output-404]' }))
     const outcome = await ended(sandbox, operation)
     assert.equal(outcome.status, 'succeeded')
@@ -201,7 +240,7 @@ test('an output-404 prompt succeeds with a file that is not there', async () => 
 })
 
 test('a lost prompt is accepted, never answered, and limited to its seconds', async () => {
-  await withSandbox(async (sandbox, clock) => {
+  await withSandbox(async ({ sandbox, clock }) => {
     const request = requestOf({ prompt: 'A cat [sandbox:lost 3]' })
     const operation = await accepted(sandbox, request)
     assert.equal((await polled(sandbox, operation)).status, 'running')
@@ -211,106 +250,57 @@ test('a lost prompt is accepted, never answered, and limited to its seconds', as
   })
 })
 
-test('a job whose process died is taken up by the next one once the heartbeat is old', async () => {
-  await inFolder(async (directory) => {
-    const clock = handClock()
-    const first = createSandbox({ directory, clock, threads: 1 })
-    const operation = await accepted(first, requestOf({}))
-    await first.close()
-    // What a killed process leaves: a heartbeat that was fresh when it died.
-    const heartbeat = { process: 'dead', at: clock.now().toISOString(), attempt: 1 }
-    await writeFile(jobFolder(directory, 'job_1').heartbeat, JSON.stringify(heartbeat))
-    const second = createSandbox({ directory, clock, threads: 1 })
-    clock.pass(9)
-    assert.equal((await polled(second, operation)).status, 'running')
-    const untouched = await readdir(jobFolder(directory, 'job_1').path)
-    clock.pass(1)
-    assert.equal((await ended(second, operation)).status, 'succeeded')
-    assert.ok(!untouched.includes('output.mp4'))
-    await second.close()
-  })
-})
-
-test('a job that was stopped with its process is taken up at the next poll', async () => {
-  await inFolder(async (directory) => {
-    const first = createSandbox({ directory, threads: 1 })
-    const operation = await accepted(first, requestOf({ duration: '30' }))
-    await first.close()
-    const left = await readdir(jobFolder(directory, 'job_1').path)
-    assert.ok(!left.includes('output.mp4'), 'closing waited for the film')
-    const again = createSandbox({ directory, threads: 1 })
-    const shorter = {
-      ...(operation as object),
-      request: { ...(operation as { request: object }).request, shots: [{ prompt: 'Sea', frames: 6 }] },
-    }
-    assert.equal((await ended(again, shorter as unknown as Json)).status, 'succeeded')
-    await again.close()
-  })
-})
-
-test('a painted job whose folder is gone is made again, one with a picture fails', async () => {
-  await withSandbox(async (sandbox, _clock, directory) => {
-    const painted = await accepted(sandbox, requestOf({}))
-    await ended(sandbox, painted)
-    await rm(join(directory, 'job_1'), { recursive: true })
-    assert.equal((await ended(sandbox, painted)).status, 'succeeded')
-    const pictured = {
-      ...(painted as object),
-      jobId: 'job_2',
-      request: { ...(painted as { request: object }).request, sources: [{ kind: 'image', use: 'scene' }] },
-    }
-    const outcome = await polled(sandbox, pictured as unknown as Json)
-    assert.equal(outcome.status === 'failed' && outcome.code, 'GENERATION_FAILED')
-  })
-})
-
-test('forget deletes the folder, also in the middle of a render', async () => {
-  await withSandbox(async (sandbox, _clock, directory) => {
-    const operation = await accepted(sandbox, requestOf({ duration: '30' }))
+test('forget removes all that is kept of the job, also in the middle of a render', async () => {
+  await withSandbox(async ({ sandbox, storage, directory }) => {
+    const media = await pictureAt(join(directory, 'upload'), createCanvas(30, 20).toBuffer('image/png'))
+    const operation = await accepted(sandbox, requestOf({ duration: '30' }, { media }))
     await sandbox.forget!(operation)
-    assert.deepEqual(await readdir(directory), [])
+    assert.deepEqual(await keptOfJobs(storage), [])
+    assert.deepEqual(await polled(sandbox, operation), { status: 'absent' })
+    assert.deepEqual(await sandbox.find!('job_1', submitContext), { outcome: 'absent' })
+  })
+})
+
+test('a film that is done leaves nothing on the machine that made it', async () => {
+  await withSandbox(async ({ sandbox, directory }) => {
+    await ended(sandbox, await accepted(sandbox, requestOf({})))
+    assert.deepEqual(await readdir(directory), ['files'])
   })
 })
 
 test('a render that is not heard of stopping loses its thread, and the next one gets another', async () => {
-  await inFolder(async (directory) => {
-    const sandbox = createSandbox({ directory, threads: 1, stopLimitMs: 0 })
-    try {
-      const operation = await accepted(sandbox, requestOf({ duration: '30' }, { jobId: 'job_1' }))
-      await sandbox.forget!(operation)
-      assert.deepEqual(await readdir(directory), [])
-      const next = await accepted(sandbox, requestOf({}, { jobId: 'job_2' }))
-      assert.equal((await ended(sandbox, next)).status, 'succeeded')
-    } finally {
-      await sandbox.close()
-    }
-  })
+  await withSandbox(async ({ sandbox, storage }) => {
+    const operation = await accepted(sandbox, requestOf({ duration: '30' }, { jobId: 'job_1' }))
+    await sandbox.forget!(operation)
+    assert.deepEqual(await keptOfJobs(storage), [])
+    const next = await accepted(sandbox, requestOf({}, { jobId: 'job_2' }))
+    assert.equal((await ended(sandbox, next)).status, 'succeeded')
+  }, 0)
 })
 
 test('a job that keeps killing its process is given up', async () => {
-  await withSandbox(async (sandbox, clock, directory) => {
-    const operation = (await accepted(
-      sandbox,
-      requestOf({ prompt: '[sandbox:fail GENERATION_FAILED]' }),
-    )) as { magic: object }
-    const job = { ...operation, magic: { ...operation.magic, fail: null } } as unknown as Json
-    const heartbeat = { process: 'dead', at: clock.now().toISOString(), attempt: 5 }
-    await writeFile(jobFolder(directory, 'job_1').heartbeat, JSON.stringify(heartbeat))
-    clock.pass(20)
-    const outcome = await polled(sandbox, job)
+  await withSandbox(async (given) => {
+    const operation = await keptJob(given, {})
+    const state: JobState = { process: 'dead', attempt: 5, end: null }
+    await writeJson(given.storage, jobKeys('job_1').state, state)
+    const outcome = await polled(given.sandbox, operation)
     assert.equal(outcome.status === 'failed' && outcome.code, 'GENERATION_FAILED')
   })
 })
 
-test('folders that nobody came back for are swept after a day', async () => {
-  await inFolder(async (directory) => {
-    for (const name of ['old', 'new']) {
-      await mkdir(join(directory, name))
+test('what nobody came back for is swept after a day', async () => {
+  await inStorage(async (storage) => {
+    for (const key of [
+      'sandbox/job_old/request.json',
+      'sandbox/job_old/state.json',
+      'outputs/job_old/0.mp4',
+    ]) {
+      await writeJson(storage, key, {})
     }
-    const now = new Date()
-    const longAgo = new Date(now.getTime() - 25 * 60 * 60 * 1000)
-    await utimes(join(directory, 'old'), longAgo, longAgo)
-    await sweepFolders(directory, now)
-    assert.deepEqual(await readdir(directory), ['new'])
+    const tomorrow = new Date(Date.now() + 25 * 60 * 60 * 1000)
+    await sweepLeftovers(storage, new Date())
+    assert.equal((await keptIn(storage)).length, 3)
+    await sweepLeftovers(storage, tomorrow)
+    assert.deepEqual(await keptIn(storage), ['outputs/job_old/0.mp4'])
   })
 })
