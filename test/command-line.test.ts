@@ -19,6 +19,7 @@ const commands = [
   'user list',
   'user status',
   'user limit',
+  'user retention',
   'key create',
   'key list',
   'key deactivate',
@@ -44,6 +45,7 @@ const commands = [
   'webhook rotate-secret',
   'webhook schedule',
   'webhook test',
+  'storage verify',
 ]
 
 test('every command has its help', { concurrency: true }, async (t) => {

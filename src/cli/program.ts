@@ -12,6 +12,7 @@ import { CommandFailed, printable } from './output.ts'
 import { addPriceCommands } from './price.ts'
 import { addSegmentCommands } from './segment.ts'
 import { addServeCommand } from './serve.ts'
+import { addStorageCommands } from './storage.ts'
 import { addSubmitCommand } from './submit.ts'
 import { addUserCommands } from './user.ts'
 import { addWebhookCommands } from './webhook.ts'
@@ -37,6 +38,7 @@ export async function runCommandLine(args: string[]): Promise<void> {
   addLedgerCommands(program)
   addJobCommands(program)
   addWebhookCommands(program)
+  addStorageCommands(program)
   for (const command of program.commands) {
     command.exitOverride()
     for (const inner of command.commands) inner.exitOverride()

@@ -12,7 +12,7 @@ import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
 import { credit } from '../ledger/ledger.ts'
 import { findWebhookSecrets } from '../webhooks/secrets.ts'
-import { count, finite, limit, wholeNumber } from './arguments.ts'
+import { count, finite, limit } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 
 export function addUserCommands(program: Command): void {
@@ -177,8 +177,7 @@ function email(text: string): string {
 }
 
 function days(text: string): number {
-  const value = wholeNumber(text)
-  if (value <= 36_500) return value
+  if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= 36_500) return Number(text)
   throw new InvalidArgumentError('give a whole number from 1 to 36500')
 }
 

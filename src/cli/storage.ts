@@ -1,0 +1,45 @@
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { loadConfig } from '../config.ts'
+import { CommandFailed, print, withDatabase } from './output.ts'
+
+export function addStorageCommands(program: Command): void {
+  const storage = program.command('storage').description('Look after the stored files.')
+  storage
+    .command('verify')
+    .description(
+      'Compare the stored outputs with those that jobs should have. Exits 1 and prints the rows if a file belongs to no job or a job lacks a file.',
+    )
+    .option('--delete', 'delete the files that belong to no job')
+    .option('--force', 'with --delete: also if the database knows the job of few of the files')
+    .option('--json', 'print one JSON document')
+    .action(verify)
+}
+
+async function verify(options: { delete?: boolean; force?: boolean; json?: boolean }): Promise<void> {
+  const [{ createLocalStorage }, { FilesOfAnother, verifyFiles }] = await Promise.all([
+    import('../storage/local.ts'),
+    import('../jobs/verify-files.ts'),
+  ])
+  const storage = await createLocalStorage({ directory: join(loadConfig(process.env).dataDir, 'files') })
+  const report = await withDatabase(async ({ pool }) => {
+    const client = await pool.connect()
+    try {
+      return await verifyFiles(client, storage, { isDeleting: !!options.delete, isForced: !!options.force })
+    } catch (error) {
+      throw error instanceof FilesOfAnother ? new CommandFailed(error.message) : error
+    } finally {
+      client.release()
+    }
+  })
+  const { totals, stray, missing } = report
+  print(options, report, [
+    report.ok ? 'Files and jobs agree.' : 'Files and jobs do NOT agree.',
+    `files ${totals.stored}`,
+    `of no job ${totals.stray}, deleted ${totals.deleted}`,
+    `missing ${totals.missing}`,
+    ...stray.map(({ key, job }) => `of no job: ${key} (job ${job})`),
+    ...missing.map(({ key, jobId }) => `missing: ${key} of ${jobId}`),
+  ])
+  if (!report.ok) process.exitCode = 1
+}
