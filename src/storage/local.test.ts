@@ -77,6 +77,21 @@ test('of many puts of one key one wins, whole', async (t) => {
   assert.ok(contents.includes(stored))
 })
 
+test('a folder goes with the last object in it, and no put beside it is lost', async (t) => {
+  const { storage, directory } = await newStorage(t)
+  await storage.put('a/b/c/kept', Readable.from([Buffer.from('kept')]))
+  await Promise.all(
+    Array.from({ length: 50 }, async (_, index) => {
+      const key = `a/b/d/${index}`
+      await storage.put(key, Readable.from([Buffer.from('short')]))
+      await storage.remove(key)
+    }),
+  )
+  assert.deepEqual(await readdir(join(directory, 'a/b')), ['c'])
+  await storage.remove('a/b/c/kept')
+  assert.deepEqual(await readdir(directory), ['.parts'])
+})
+
 test('a full disk has its own code', async (t) => {
   const { storage } = await newStorage(t)
   const full = new Readable({

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createMeter, streamOf } from './source.ts'
@@ -23,8 +23,7 @@ export async function createLocalStorage(options: { directory: string }): Promis
     const part = join(parts, randomUUID())
     try {
       const written = await writePart(part, streamOf(source), maxBytes)
-      const made = await mkdir(dirname(path), { recursive: true })
-      await rename(part, path)
+      const made = await moveInto(path, part)
       await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made))
       return written
     } catch (error) {
@@ -65,7 +64,9 @@ export async function createLocalStorage(options: { directory: string }): Promis
       return use(path)
     },
     async remove(key) {
-      await unlink(pathOf(key)).catch(undefinedIfAbsent)
+      const path = pathOf(key)
+      await unlink(path).catch(undefinedIfAbsent)
+      await removeEmptyFolders(dirname(path), root)
     },
     list: (prefix) => list(root, prefix),
     async ready() {
@@ -95,6 +96,32 @@ async function writePart(part: string, source: Readable, maxBytes: number | unde
 async function writeAll(handle: FileHandle, chunk: Buffer): Promise<void> {
   for (let offset = 0; offset < chunk.length; ) {
     offset += (await handle.write(chunk, offset)).bytesWritten
+  }
+}
+
+/** Gives the topmost folder that was made for it, as mkdir does. */
+async function moveInto(path: string, part: string): Promise<string | undefined> {
+  for (let tries = 1; ; tries++) {
+    try {
+      const made = await mkdir(dirname(path), { recursive: true })
+      await rename(part, path)
+      return made
+    } catch (error) {
+      // a remove found the folder empty just then
+      if (codeOf(error) !== 'ENOENT' || tries === 10) throw error
+    }
+  }
+}
+
+/** Nobody else would ever remove a folder, and every listing goes through all of them. */
+async function removeEmptyFolders(from: string, root: string): Promise<void> {
+  for (let folder = from; folder !== root; folder = dirname(folder)) {
+    const isRemoved = await rmdir(folder).then(
+      () => true,
+      // it holds other objects, or somebody was faster
+      () => false,
+    )
+    if (!isRemoved) return
   }
 }
 
