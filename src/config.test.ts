@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { after, test } from 'node:test'
-import { Worker } from 'node:worker_threads'
-import { ConfigError, loadConfig, loadSigningSecret } from './config.ts'
-
-const root = mkdtempSync(join(tmpdir(), 'filmgate-config-'))
-after(() => rmSync(root, { recursive: true, force: true }))
+import { resolve } from 'node:path'
+import { test } from 'node:test'
+import { ConfigError, loadConfig } from './config.ts'
 
 test('without any setting the documented defaults hold', () => {
   assert.deepEqual(loadConfig({}), {
@@ -171,61 +165,4 @@ test('a wrong flag is named as it was written', () => {
     () => loadConfig({}, { role: 'boss' }),
     /^Error: --role is "boss": give one of all, api, worker/,
   )
-})
-
-test('the signing secret is made once, for the owner alone to read, and then reused', () => {
-  const directory = join(root, 'new', 'data')
-  const secret = loadSigningSecret(directory)
-  assert.equal(Buffer.from(secret, 'base64url').length, 32)
-  assert.equal(statSync(join(directory, 'signing-secret')).mode & 0o777, 0o600)
-  assert.deepEqual(readdirSync(directory), ['signing-secret'])
-  assert.equal(loadSigningSecret(directory), secret)
-  assert.notEqual(loadSigningSecret(join(root, 'other')), secret)
-})
-
-test('a signing secret is kept as it is by a second start, even one that may not write', () => {
-  const directory = join(root, 'kept')
-  const secret = loadSigningSecret(directory)
-  const path = join(directory, 'signing-secret')
-  const before = statSync(path)
-  chmodSync(directory, 0o500)
-  assert.equal(loadSigningSecret(directory), secret)
-  chmodSync(directory, 0o700)
-  assert.equal(statSync(path).ino, before.ino)
-  assert.equal(readFileSync(path, 'utf8').trim(), secret)
-})
-
-test('a broken signing secret stops the start, with the way out', () => {
-  const directory = mkdtempSync(join(root, 'broken-'))
-  for (const content of ['', 'short', 'x'.repeat(200)]) {
-    writeFileSync(join(directory, 'signing-secret'), content)
-    assert.throws(
-      () => loadSigningSecret(directory),
-      (error: Error) =>
-        error instanceof ConfigError && /remove it to have a new one made/.test(error.message),
-    )
-  }
-})
-
-test('of several processes that start at once all get the same secret', async (t) => {
-  const config = new URL('./config.ts', import.meta.url).href
-  const code = `
-    const { parentPort, workerData } = require('node:worker_threads')
-    import(${JSON.stringify(config)}).then(({ loadSigningSecret }) => {
-      parentPort.on('message', (directory) => {
-        try { parentPort.postMessage(loadSigningSecret(directory)) } catch (error) { parentPort.postMessage(error.message) }
-      })
-      parentPort.postMessage('ready')
-    })`
-  const workers = Array.from({ length: 4 }, () => new Worker(code, { eval: true }))
-  t.after(() => Promise.all(workers.map((worker) => worker.terminate())))
-  const answer = (worker: Worker) => new Promise<string>((resolve) => worker.once('message', resolve))
-  await Promise.all(workers.map(answer))
-  for (let round = 0; round < 25; round++) {
-    const answers = Promise.all(workers.map(answer))
-    for (const worker of workers) worker.postMessage(join(root, `round-${round}`))
-    const secrets = new Set(await answers)
-    assert.equal(secrets.size, 1, [...secrets].join(', '))
-    assert.equal(Buffer.from([...secrets][0]!, 'base64url').length, 32)
-  }
 })

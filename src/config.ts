@@ -1,6 +1,4 @@
-import { hkdfSync, randomBytes } from 'node:crypto'
-import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 
 export const roles = ['all', 'api', 'worker'] as const
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -146,38 +144,4 @@ function origin(name: string, text: string | undefined): string | undefined {
     )
   }
   return url.origin
-}
-
-/**
- * The secret that signs file URLs, quotes, sessions and callbacks, made at the first start and kept in the data folder
- * with mode 0600. All processes behind one PUBLIC_URL must share it.
- */
-export function loadSigningSecret(dataDir: string): string {
-  const path = join(dataDir, 'signing-secret')
-  if (!existsSync(path)) makeSecret(path)
-  const secret = readFileSync(path, 'utf8').trim()
-  if (Buffer.from(secret, 'base64url').length !== 32) {
-    throw new ConfigError(`FILMGATE_DATA_DIR holds a broken ${path}: remove it to have a new one made`)
-  }
-  return secret
-}
-
-/** A secret for one purpose alone, made from the signing secret: what it signs is good for nothing else. */
-export function deriveSecret(secret: string, purpose: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, '', `filmgate ${purpose}`, 32))
-}
-
-// Written aside and then linked, which fails where the name is taken: of processes that start together one wins,
-// and none reads a file that is still empty, as happened with four at once.
-function makeSecret(path: string): void {
-  const aside = `${path}.${randomBytes(6).toString('hex')}`
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(aside, `${randomBytes(32).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 })
-  try {
-    linkSync(aside, path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    unlinkSync(aside)
-  }
 }

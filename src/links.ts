@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Clock } from './clock.ts'
-import { deriveSecret } from './config.ts'
+import { deriveSecret } from './signing-secret.ts'
 import { signUrl, verifySignedUrl } from './storage/signed-url.ts'
 
 /** A link to an output is good for a week; every get of its job makes a new one. */

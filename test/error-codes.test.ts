@@ -7,10 +7,10 @@ import { createKey, deactivateKey, newKey } from '../src/accounts/keys.ts'
 import { changeUser } from '../src/accounts/users.ts'
 import { checkInput } from '../src/catalogue/check-input.ts'
 import { loadCatalogue } from '../src/catalogue/load.ts'
-import { loadSigningSecret } from '../src/config.ts'
 import { type ApiErrorCode, apiErrors } from '../src/errors.ts'
 import { setVersion, setVisibility } from '../src/policy/settings.ts'
 import { hashJson, issueQuote } from '../src/pricing/quote.ts'
+import { loadSigningSecret } from '../src/signing-secret.ts'
 import { atEnd } from './at-end.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { type Answer, startGateway } from './gateway.ts'
@@ -127,7 +127,8 @@ const requests: Record<ApiErrorCode, () => Promise<Answer>> = {
       costMicroCents: 1n,
       expiresAt: new Date(Date.now() - 1),
     }
-    return submit({ ...seed, quoteId: issueQuote(quote, loadSigningSecret(gateway.dataDir)) })
+    const secret = await loadSigningSecret(pool, gateway.dataDir)
+    return submit({ ...seed, quoteId: issueQuote(quote, secret) })
   },
   QUOTE_MISMATCH: () => submit({ ...seed, quoteId: 'quote_1' }),
   async INSUFFICIENT_BALANCE() {

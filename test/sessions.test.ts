@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createKey, deactivateKey, type KeyScope } from '../src/accounts/keys.ts'
 import { issueSession, readSession, sessionLifeMs } from '../src/accounts/sessions.ts'
-import { deriveSecret, loadSigningSecret } from '../src/config.ts'
 import { newId } from '../src/ids.ts'
+import { deriveSecret, loadSigningSecret } from '../src/signing-secret.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { seedBody, textToVideo } from './seeds.ts'
@@ -11,7 +11,7 @@ import { seedBody, textToVideo } from './seeds.ts'
 const { pool, url } = await cloneDatabase()
 const gateway = await startGateway({ databaseUrl: url, role: 'api' })
 const customer = await makeCustomer(pool)
-const secret = deriveSecret(loadSigningSecret(gateway.dataDir), 'sessions')
+const secret = deriveSecret(await loadSigningSecret(pool, gateway.dataDir), 'sessions')
 
 const makeKey = (options: Partial<Parameters<typeof createKey>[1]> = {}) =>
   createKey(pool, { userId: customer.userId, mode: 'test', ...options })
@@ -100,7 +100,7 @@ test('a session that was forged, changed, signed for something else or is over i
   const good = issueSession({ keyId, expiresAt }, secret)
   assert.equal((await list(good)).status, 200)
   const [, expiry, , , signature] = good.split('_')
-  const raw = Buffer.from(loadSigningSecret(gateway.dataDir))
+  const raw = Buffer.from(await loadSigningSecret(pool, gateway.dataDir))
   for (const token of [
     'ses_',
     'ses_nonsense',

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
-import { loadSigningSecret } from '../src/config.ts'
+import { loadSigningSecret } from '../src/signing-secret.ts'
 import { signUrl } from '../src/storage/signed-url.ts'
 import { uploadTypes } from '../src/uploads/uploads.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
@@ -244,7 +244,7 @@ test('a URL that is forged, for another file or another method is refused', asyn
 })
 
 test('a URL that has expired is refused, and says so', async () => {
-  const secret = loadSigningSecret(gateway.dataDir)
+  const secret = await loadSigningSecret(database.pool, gateway.dataDir)
   const { fileId } = await presign()
   const expired = { origin: gateway.url, expiresAt: new Date(Date.now() - 1_000), secret }
   const late = signUrl({ ...expired, path: `/v1/uploads/${fileId}`, method: 'PUT' })
