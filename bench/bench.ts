@@ -1,3 +1,4 @@
+import { benchPolling } from './polling.ts'
 import { benchReads } from './reads.ts'
 import { benchBesideRendering } from './rendering.ts'
 import { benchSandbox } from './sandbox.ts'
@@ -7,6 +8,7 @@ import { printTable } from './table.ts'
 await benchSubmit()
 await benchReads()
 await benchBesideRendering()
+benchPolling()
 
 const films = await benchSandbox()
 console.log('\nSandbox: seconds of 720p film with sound, drawn, encoded and muxed')

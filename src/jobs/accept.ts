@@ -9,6 +9,7 @@ import type { RateLimit, RateLimits } from '../policy/rate-limits.ts'
 import { hashJson, issueQuote, quotedVersion, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
 import type { Json, Provider } from '../providers/provider.ts'
 import { checkWebhookUrl } from '../webhooks/check-url.ts'
+import type { Expectations } from './expectations.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
 import type { Submit } from './submit.ts'
 import type { Accepted, Submission } from './write-batch.ts'
@@ -25,6 +26,7 @@ export interface AcceptContext {
   ): Promise<Accepted | undefined>
   quoteSecret: string
   rateLimits: RateLimits
+  expectations: Pick<Expectations, 'completionMs'>
   /** The provider that would render a model's job in this mode; undefined if none is set up. */
   chooseProvider(mode: Mode, model: Model): Provider | undefined
 }
@@ -86,8 +88,8 @@ async function prepare(
     request.webhookUrl === undefined
       ? undefined
       : await checkWebhookUrl(context.outbound, request.webhookUrl, 'webhookUrl')
-  const usualMs =
-    provider.expectedMs?.({ model, input: input as Record<string, Json> }) ?? model.processingSeconds * 1000
+  const usualMs = provider.expectedMs?.({ model, input: input as Record<string, Json> })
+  const completionMs = context.expectations.completionMs(provider, { modelSlug: model.slug, usualMs })
   return {
     jobId: newId('job', now),
     accountId: caller.accountId,
@@ -101,7 +103,7 @@ async function prepare(
     costMicroCents,
     priceBasis: basis,
     createdAt: now,
-    estimatedCompletionAt: new Date(now.getTime() + usualMs),
+    estimatedCompletionAt: new Date(now.getTime() + completionMs),
   }
 }
 
