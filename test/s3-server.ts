@@ -4,12 +4,14 @@ import type { AddressInfo } from 'node:net'
 import { buildApp } from 'fauxqs'
 import type { S3Settings } from '../src/config.ts'
 
-/** May answer in place of the store, or cut the connection; true if it did. */
-export type Meddle = (request: IncomingMessage, response: ServerResponse) => boolean
+/** May answer in place of the store, or cut the connection (true), or let the store work and lose its answer. */
+export type Meddle = (request: IncomingMessage, response: ServerResponse) => boolean | 'lose the answer'
 
 export interface S3Server {
   /** A bucket of its own for each caller. */
   newBucket(): Promise<S3Settings>
+  /** Uploads that were begun and neither completed nor aborted. */
+  openUploads(bucket: string): number
   meddle: Meddle
   stop(): Promise<void>
 }
@@ -19,21 +21,31 @@ let buckets = 0
 /** A real S3 server on loopback, behind a front that can be told to fail. The front knows one access key. */
 export async function startS3Server(): Promise<S3Server> {
   const store = buildApp({ logger: false })
+  const uploads = new Map<string, string>()
+  store.addHook('onSend', async (request, reply, payload) => {
+    const { uploads: begun, uploadId, partNumber } = request.query as Record<string, string | undefined>
+    const id = begun === undefined ? uploadId : /<UploadId>([^<]+)</.exec(String(payload))?.[1]
+    if (id === undefined || partNumber !== undefined || reply.statusCode >= 300) return
+    if (begun === undefined) uploads.delete(id)
+    else uploads.set(id, (request.params as { bucket: string }).bucket)
+  })
   const storeUrl = await store.listen({ host: '127.0.0.1', port: 0 })
   const front = createServer((request, response) => {
     request.on('error', () => {})
     response.on('error', () => {})
-    if (server.meddle(request, response)) return
+    const meddled = server.meddle(request, response)
+    if (meddled === true) return
     if (!request.headers.authorization?.includes('Credential=filmgate-key/')) {
       s3Error(response, 403, 'InvalidAccessKeyId')
       return
     }
-    forward(storeUrl, request, response)
+    forward(storeUrl, request, response, meddled === 'lose the answer')
   })
   await once(front.listen(0, '127.0.0.1'), 'listening')
   const endpoint = `http://127.0.0.1:${(front.address() as AddressInfo).port}`
   const server: S3Server = {
     meddle: () => false,
+    openUploads: (bucket) => [...uploads.values()].filter((of) => of === bucket).length,
     async newBucket() {
       const bucket = `films-${++buckets}`
       await fetch(`${storeUrl}/${bucket}`, { method: 'PUT', body: Buffer.alloc(0) })
@@ -63,9 +75,13 @@ export function s3Error(response: ServerResponse, status: number, code: string):
   return true
 }
 
-function forward(origin: string, request: IncomingMessage, response: ServerResponse): void {
+function forward(origin: string, request: IncomingMessage, response: ServerResponse, isLost: boolean): void {
   const upstream = httpRequest(origin + request.url, { method: request.method, headers: request.headers })
   upstream.on('response', (answer) => {
+    if (isLost) {
+      answer.resume().on('end', () => response.destroy())
+      return
+    }
     response.writeHead(answer.statusCode ?? 502, answer.headers)
     answer.pipe(response)
   })

@@ -34,17 +34,21 @@ export function unavailable(verb: string, reason: string): StorageError {
   return new StorageError('UNAVAILABLE', `the S3 store could not ${verb}: ${reason}`)
 }
 
+/** What is safe to tell of an exception of the library. */
 export function faultOf(error: unknown): StoreFault {
-  if (error instanceof S3ServiceException) {
-    const { httpStatusCode: status = 0, requestId } = error.$metadata
-    return { code: /^[\w.]{1,64}$/.test(error.name) ? error.name : 'unknown', status, requestId }
-  }
   if (!(error instanceof Error)) return { code: 'unknown', status: 0 }
+  // also of an answer that was no XML
+  const { httpStatusCode: status = 0, requestId } = (error as Partial<S3ServiceException>).$metadata ?? {}
+  if (status > 0) return { code: codeOf(error), status, requestId }
   const isLate = error.name === 'AbortError' || error.name === 'TimeoutError'
   return {
     code: isLate ? 'no answer in time' : ((error as NodeJS.ErrnoException).code ?? error.name),
-    status: 0,
+    status,
   }
+}
+
+function codeOf(error: Error): string {
+  return error instanceof S3ServiceException && /^[\w.]{1,64}$/.test(error.name) ? error.name : 'no S3 answer'
 }
 
 const full = /^(QuotaExceeded|StorageQuotaExceeded|InsufficientStorage|XMinioStorageFull)$/
