@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -5,12 +6,15 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAuthenticate } from './accounts/authenticate.ts'
 import { loadCatalogue } from './catalogue/load.ts'
-import { systemClock } from './clock.ts'
-import { type Config, deriveSecret, loadSigningSecret, originOf } from './config.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { type Config, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
+import { createExpectations } from './jobs/expectations.ts'
 import { createGetJob } from './jobs/read.ts'
 import { createSubmit } from './jobs/submit.ts'
+import { createReadEvents } from './jobs/timeline.ts'
+import { createJobWatch } from './jobs/watch.ts'
 import { startWorker } from './jobs/worker.ts'
 import { findReplay } from './jobs/write-batch.ts'
 import { createLinks } from './links.ts'
@@ -19,9 +23,12 @@ import { migrate } from './migrate.ts'
 import { createOutbound } from './outbound.ts'
 import { createPolicySource } from './policy/policy.ts'
 import { createRateLimits } from './policy/rate-limits.ts'
+import type { Provider } from './providers/provider.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
 import { freeTasksOfDead } from './queue/heartbeat.ts'
+import { deriveSecret, loadSigningSecret } from './signing-secret.ts'
 import { createLocalStorage } from './storage/local.ts'
+import type { Storage } from './storage/storage.ts'
 
 export interface Server {
   /** Where it listens; undefined for a mere worker. */
@@ -30,11 +37,24 @@ export interface Server {
   stop(): Promise<void>
 }
 
+/** What a test gives in place of what the settings name. */
+export interface ServeOptions {
+  /** Where live jobs go: each to the first that serves its model. */
+  upstreams?: Provider[]
+  clock?: Clock
+  wrapStorage?: (storage: Storage) => Storage
+}
+
 /**
  * The wiring of one process: database, storage, providers, then HTTP and worker as the role says. `onLost`
  * hears when the embedded database is gone for good: the process should end.
  */
-export async function serve(config: Config, log: Logger, onLost: (error: Error) => void): Promise<Server> {
+export async function serve(
+  config: Config,
+  log: Logger,
+  onLost: (error: Error) => void,
+  options: ServeOptions = {},
+): Promise<Server> {
   const undo: (() => Promise<unknown>)[] = []
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) {
@@ -42,7 +62,7 @@ export async function serve(config: Config, log: Logger, onLost: (error: Error) 
     }
   }
   try {
-    const url = await start(config, log, onLost, undo)
+    const url = await start(config, log, onLost, options, undo)
     return { url, stop }
   } catch (error) {
     await stop()
@@ -54,6 +74,7 @@ async function start(
   config: Config,
   log: Logger,
   onLost: (error: Error) => void,
+  { upstreams = [], clock = systemClock, wrapStorage = (storage) => storage }: ServeOptions,
   undo: (() => Promise<unknown>)[],
 ): Promise<string | undefined> {
   if (config.allowPrivateNetwork) {
@@ -72,18 +93,19 @@ async function start(
   // no other server can be on the embedded database: what is locked was locked by one that died
   if (database.isEmbedded) await freeTasksOfDead(pool, 0)
 
-  const clock = systemClock
-  const signingSecret = loadSigningSecret(config.dataDir)
+  const signingSecret = await loadSigningSecret(pool, config.dataDir)
   const sessionSecret = deriveSecret(signingSecret, 'sessions')
   const policies = createPolicySource(pool, clock)
-  const storage = await createLocalStorage({ directory: join(config.dataDir, 'files') })
+  const expectations = createExpectations({ pool, clock, catalogue, log })
+  const storage = wrapStorage(await openStorage(config, temporaryDirectory, undo))
   const outbound = createOutbound({ allowPrivate: config.allowPrivateNetwork })
   undo.push(outbound.close)
   const media = createMedia()
   undo.push(media.close)
   const sandbox = createSandbox({ storage, temporaryDirectory })
   undo.push(sandbox.close)
-  const provider = (name: string) => (name === sandbox.name ? sandbox : undefined)
+  const providers: Provider[] = [sandbox, ...upstreams]
+  const provider = (name: string) => providers.find((candidate) => candidate.name === name)
   const links = createLinks({ publicUrl: config.publicUrl, secret: signingSecret, clock })
 
   // stopped last to first: no more requests, then no more tasks
@@ -106,15 +128,19 @@ async function start(
         storage,
         policies,
         getJob: createGetJob(lookupPool),
+        readEvents: createReadEvents(lookupPool),
+        watch: createJobWatch(lookupPool, log),
         rateLimits: createRateLimits(pool),
+        expectations,
         authenticate: createAuthenticate(lookupPool, policies, clock.now, sessionSecret),
         submit: createSubmit(submitPool, log),
         findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,
         sessionSecret,
         provider,
-        // live keys never reach the sandbox; upstreams come with their own settings
-        chooseProvider: (mode) => (mode === 'test' ? sandbox : undefined),
+        // live keys never reach the sandbox
+        chooseProvider: (mode, model) =>
+          mode === 'test' ? sandbox : upstreams.find((upstream) => upstream.serves(model)),
         ...links,
       },
       log,
@@ -130,6 +156,9 @@ async function start(
       log,
       catalogue,
       provider,
+      providers,
+      processId: randomUUID(),
+      nextPollMs: expectations.nextPollMs,
       storage,
       media,
       outbound,
@@ -139,6 +168,19 @@ async function start(
     worker = await startWorker(context, queuePool)
   }
   return url
+}
+
+async function openStorage(
+  { s3, dataDir }: Config,
+  temporaryDirectory: string,
+  undo: (() => Promise<unknown>)[],
+): Promise<Storage> {
+  if (s3 === undefined) return createLocalStorage({ directory: join(dataDir, 'files') })
+  // only here: its library takes 33 MB that a local disk does not need
+  const { createS3Storage } = await import('./storage/s3.ts')
+  const storage = await createS3Storage(s3, { temporaryDirectory })
+  undo.push(async () => storage.close())
+  return storage
 }
 
 async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {

@@ -17,10 +17,11 @@ import { systemClock } from '../src/clock.ts'
 import { createPool } from '../src/db.ts'
 import { ApiError } from '../src/errors.ts'
 import { acceptJob } from '../src/jobs/accept.ts'
+import type { JobContext } from '../src/jobs/context.ts'
 import { claimJob, dispatchJob } from '../src/jobs/dispatch.ts'
 import { estimateJob } from '../src/jobs/estimate.ts'
-import { pollJob } from '../src/jobs/poll.ts'
 import { createGetJob } from '../src/jobs/read.ts'
+import { failJob } from '../src/jobs/settle.ts'
 import { createSubmit } from '../src/jobs/submit.ts'
 import { reviveJobs } from '../src/jobs/sweep.ts'
 import type { Submission } from '../src/jobs/write-batch.ts'
@@ -226,6 +227,7 @@ test('a request that comes again with its key is replayed even when its quote is
       findReplay(pool, ...asked),
     quoteSecret: 'secret',
     rateLimits: createRateLimits(pool),
+    expectations: { completionMs: () => 60_000 },
     chooseProvider: () => provider,
   }
   const seed = seedBody(textToVideo)
@@ -342,7 +344,8 @@ const context = {
   log,
   catalogue: loadCatalogue(),
   provider: () => undefined,
-} as unknown as Parameters<typeof pollJob>[0]
+  providers: [],
+} as unknown as JobContext
 
 async function tasksOf(jobId: string): Promise<string[]> {
   const { rows } = await pool.query<{ name: string }>(
@@ -353,24 +356,41 @@ async function tasksOf(jobId: string): Promise<string[]> {
   return rows.map((row) => row.name)
 }
 
-test('a job that lost its task is found, and ended with its refund when its time is over', async () => {
+test('a job that lost its task is given one, whatever it had: pending, claimed, or with its output waiting', async () => {
   const customer = await makeCustomer(pool)
   const submit = createSubmit(submitPool, log)
-  const [pending, processing] = [submission(customer), submission(customer)]
-  await Promise.all([submit(pending), submit(processing)])
-  await claimJob(context, processing.jobId, 0)
+  const [pending, claimed, done] = [submission(customer), submission(customer), submission(customer)]
+  await Promise.all([submit(pending), submit(claimed), submit(done)])
+  await claimJob(context, claimed.jobId, 0)
+  await claimJob(context, done.jobId, 60_000)
+  await pool.query(
+    "insert into polls (job_id, provider, due_at, outputs) values ($1, 'sandbox', now(), '[]')",
+    [done.jobId],
+  )
+  const jobIds = [pending.jobId, claimed.jobId, done.jobId]
   await pool.query(
     "update graphile_worker._private_jobs set attempts = max_attempts where payload ->> 'jobId' = any($1)",
-    [[pending.jobId, processing.jobId]],
+    [jobIds],
   )
-  await pool.query("update jobs set created_at = now() - interval '2 minutes' where id = $1", [pending.jobId])
+  await pool.query("update jobs set created_at = now() - interval '2 minutes' where id = any($1)", [jobIds])
   await reviveJobs(context)
   assert.deepEqual(await tasksOf(pending.jobId), ['dispatch'])
-  assert.deepEqual(await tasksOf(processing.jobId), ['poll'])
-  await pollJob(context, processing.jobId, 0)
-  const ended = await getJob(customer.accountId, processing.jobId)
-  assert.equal(ended.error?.code, 'PROVIDER_TIMEOUT')
-  assert.deepEqual(await transfersOf(pool, processing.jobId), { charges: 1, refunds: 1 })
+  assert.deepEqual(await tasksOf(claimed.jobId), ['dispatch'])
+  assert.deepEqual(await tasksOf(done.jobId), ['collect'])
+  // and no second one
+  await reviveJobs(context)
+  assert.deepEqual(await tasksOf(pending.jobId), ['dispatch'])
+})
+
+test('a job at an upstream that is not set up any more ends with its refund when its time is over', async () => {
+  const customer = await makeCustomer(pool)
+  const job = submission(customer)
+  await createSubmit(submitPool, log)(job)
+  await claimJob(context, job.jobId, 0)
+  await pool.query("insert into polls (job_id, provider, due_at) values ($1, 'gone', now())", [job.jobId])
+  await reviveJobs({ ...context, clock: { now: () => new Date(Date.now() + 120_000) } })
+  assert.equal((await getJob(customer.accountId, job.jobId)).error?.code, 'PROVIDER_TIMEOUT')
+  assert.deepEqual(await transfersOf(pool, job.jobId), { charges: 1, refunds: 1 })
 })
 
 test('a job whose dispatch keeps killing its process is given up, and one without a provider waits an hour', async () => {
@@ -403,14 +423,14 @@ test('a job that is refunded while its files are still being fetched is not sent
   const sent: string[] = []
   const provider: Provider = {
     name: 'sandbox',
-    submitIsIdempotent: true,
-    timeLimitMs: () => 0,
-    pollDelayMs: () => 0,
+    serves: () => true,
+    pollBatch: 1,
+    timeLimitMs: () => 60_000,
     async submit({ jobId }) {
       sent.push(jobId)
       return { outcome: 'accepted', operation: 1 }
     },
-    poll: async () => ({ status: 'running' }),
+    poll: async () => [{ status: 'running' }],
   }
   const late = {
     ...context,
@@ -428,7 +448,7 @@ test('a job that is refunded while its files are still being fetched is not sent
   await createSubmit(submitPool, log)(job)
   const dispatching = dispatchJob(late, job.jobId, 1)
   const response = await asked.promise
-  await pollJob(late, job.jobId, 0)
+  await failJob(pool, job.jobId, { code: 'PROVIDER_TIMEOUT' }, new Date())
   response.end(createCanvas(400, 400).toBuffer('image/png'))
   await dispatching
   assert.equal((await getJob(customer.accountId, job.jobId)).error?.code, 'PROVIDER_TIMEOUT')

@@ -30,7 +30,7 @@ test('of cancel and dispatch at once exactly one wins, 200 times', async () => {
   let cancelled = 0
   for (const [index, jobId] of jobIds.entries()) {
     const cancel = () =>
-      cancelJob(pool, customer.accountId, jobId, new Date()).then(
+      cancelJob({ pool, provider: () => undefined }, customer.accountId, jobId, new Date()).then(
         () => true,
         (error) => {
           assert.ok(error instanceof ApiError && error.code === 'JOB_CANNOT_BE_CANCELLED', String(error))
@@ -54,7 +54,9 @@ test('of cancel and dispatch at once exactly one wins, 200 times', async () => {
 test('20 cancels of one job at once refund it once', async () => {
   const jobId = await submit()
   const results = await Promise.allSettled(
-    Array.from({ length: 20 }, () => cancelJob(pool, customer.accountId, jobId, new Date())),
+    Array.from({ length: 20 }, () =>
+      cancelJob({ pool, provider: () => undefined }, customer.accountId, jobId, new Date()),
+    ),
   )
   assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1)
   assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
-import { bringPollForward } from '../jobs/poll.ts'
+import { bringPollForward } from '../jobs/polls.ts'
 import type { Services } from './services.ts'
 
 const maxBytes = 65_536

@@ -17,8 +17,8 @@ export const cancelJobRoute = route({
   }),
   example: { jobId: 'job_mi8q2k0x1f7d2m9c4p6t8w0z', status: 'cancelled', refundedMicroCents: 350_000 },
   errors: ['JOB_NOT_FOUND', 'UNAUTHORIZED_ACCESS', 'JOB_CANNOT_BE_CANCELLED'],
-  async handler({ params, caller }, { pool, clock }) {
-    const { refundedMicroCents } = await cancelJob(pool, caller.accountId, params.jobId, clock.now())
+  async handler({ params, caller }, services) {
+    const { refundedMicroCents } = await cancelJob(services, caller.accountId, params.jobId, services.clock.now())
     return { jobId: params.jobId, status: 'cancelled' as const, refundedMicroCents }
   },
 })

@@ -38,14 +38,15 @@ function callerWhere(states: Record<string, VersionStatus>): Caller {
 
 const provider: Provider = {
   name: 'sandbox',
-  submitIsIdempotent: true,
+  serves: () => true,
+  pollBatch: 1,
   submit: async () => assert.fail('nothing is dispatched here'),
   poll: async () => assert.fail('nothing is dispatched here'),
-  pollDelayMs: () => 1_000,
   timeLimitMs: () => 1_000,
 }
 
 const written: Submission[] = []
+let expected = (..._job: [provider: string, modelSlug: string, usualMs: number | undefined]) => 60_000
 const context: AcceptContext = {
   catalogue: { ...catalogue, models: new Map([[slug, model]]) },
   clock: { now: () => new Date() },
@@ -57,6 +58,7 @@ const context: AcceptContext = {
   findReplay: async () => undefined,
   quoteSecret: 'a secret of this test',
   rateLimits: { take: async () => {} },
+  expectations: { completionMs: ({ name }, { modelSlug, usualMs }) => expected(name, modelSlug, usualMs) },
   chooseProvider: () => provider,
 }
 
@@ -86,4 +88,21 @@ test('a quote for a version that takes no jobs any more, or beside another versi
     code: 'MODEL_VERSION_NOT_ACTIVE',
   })
   await assert.rejects(submit(callerWhere({}), { quoteId, version: 'v1.0' }), { code: 'QUOTE_MISMATCH' })
+})
+
+test('the client is told when such a job of this provider is expected to be done', async () => {
+  const asked: unknown[] = []
+  expected = (...job) => {
+    asked.push(job)
+    return 90_000
+  }
+  await submit(callerWhere({}))
+  const { createdAt, estimatedCompletionAt } = written.at(-1)!
+  assert.equal(estimatedCompletionAt.getTime() - createdAt.getTime(), 90_000)
+  provider.expectedMs = () => 7_000
+  await submit(callerWhere({}))
+  assert.deepEqual(asked, [
+    ['sandbox', slug, undefined],
+    ['sandbox', slug, 7_000],
+  ])
 })

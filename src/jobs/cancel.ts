@@ -1,41 +1,79 @@
 import type pg from 'pg'
 import { transaction } from '../db.ts'
 import { ApiError } from '../errors.ts'
+import { durable } from '../fault-points.ts'
 import { refund } from '../ledger/ledger.ts'
+import type { Json, Provider } from '../providers/provider.ts'
+import { changeStatus } from './life.ts'
 import { checkOwner, type JobStatus } from './read.ts'
+import { endPolls } from './settle.ts'
+
+interface JobRow {
+  account_id: bigint
+  status: JobStatus
+  provider: string
+  operation: Json
+}
+
+/** An upstream that does not confirm within this time has not. */
+const cancelLimitMs = 10_000
 
 /**
- * Cancels a pending job and gives its charge back, in one transaction. Against a dispatch at the same moment
- * the row's lock decides: exactly one of the two finds the job pending.
+ * Cancels a job and gives its charge back, in one transaction: a pending one, or one that is processing at an upstream
+ * which can stop it and confirms that it has. Against a dispatch or a result at the same moment the row's lock
+ * decides: exactly one of them finds the job as it was.
  */
 export async function cancelJob(
-  pool: pg.Pool,
+  { pool, provider }: { pool: pg.Pool; provider(name: string): Provider | undefined },
   accountId: bigint,
   jobId: string,
   now: Date,
 ): Promise<{ refundedMicroCents: number }> {
-  return transaction(pool, async (client) => {
-    const { rowCount } = await client.query({
-      text: `
-        update jobs set status = 'cancelled', completed_at = $3
-        where id = $1 and account_id = $2 and status = 'pending'`,
-      values: [jobId, accountId, now],
-    })
-    if (rowCount !== 1) throw await whyNot(client, accountId, jobId)
-    return { refundedMicroCents: Number(await refund(client, jobId)) }
-  })
+  const job = await findJob(pool, accountId, jobId)
+  const refunded =
+    (await cancelFrom(pool, 'pending', jobId, now)) ??
+    ((await isStopped(provider(job.provider), job))
+      ? await cancelFrom(pool, 'processing', jobId, now)
+      : undefined)
+  if (refunded !== undefined) return { refundedMicroCents: Number(refunded) }
+  const { status } = await findJob(pool, accountId, jobId)
+  throw new ApiError(
+    'JOB_CANNOT_BE_CANCELLED',
+    `The job is ${status}; only a pending job can be cancelled${status === 'processing' ? ', unless its provider can stop it' : ''}.`,
+  )
 }
 
-async function whyNot(client: pg.PoolClient, accountId: bigint, jobId: string): Promise<ApiError> {
-  const { rows } = await client.query<{ account_id: bigint; status: JobStatus }>(
-    'select account_id, status from jobs where id = $1',
+async function cancelFrom(
+  pool: pg.Pool,
+  from: 'pending' | 'processing',
+  jobId: string,
+  at: Date,
+): Promise<bigint | undefined> {
+  const cancel = async (client: pg.PoolClient) => {
+    if ((await changeStatus(client, jobId, { from, to: 'cancelled', at })) === undefined) return undefined
+    await endPolls(client, jobId)
+    return refund(client, jobId)
+  }
+  return durable('job.cancel', () => transaction(pool, cancel))
+}
+
+async function isStopped(provider: Provider | undefined, { status, operation }: JobRow): Promise<boolean> {
+  if (status !== 'processing' || operation === null || provider?.cancel === undefined) return false
+  const signal = AbortSignal.timeout(cancelLimitMs)
+  const late = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => late.reject(signal.reason))
+  return Promise.race([provider.cancel(operation, { signal }), late.promise]).catch(() => false)
+}
+
+async function findJob(pool: pg.Pool, accountId: bigint, jobId: string): Promise<JobRow> {
+  const { rows } = await pool.query<JobRow>(
+    `select j.account_id, j.status, j.provider, a.operation
+     from jobs j left join attempts a on a.job_id = j.id and a.status = 'accepted'
+     where j.id = $1`,
     [jobId],
   )
   const job = rows[0]
-  if (job === undefined) return new ApiError('JOB_NOT_FOUND', `There is no job "${jobId.slice(0, 100)}".`)
+  if (job === undefined) throw new ApiError('JOB_NOT_FOUND', `There is no job "${jobId.slice(0, 100)}".`)
   checkOwner(job.account_id, accountId)
-  return new ApiError(
-    'JOB_CANNOT_BE_CANCELLED',
-    `The job is ${job.status}; only a pending job can be cancelled.`,
-  )
+  return job
 }

@@ -15,6 +15,14 @@ export interface JobContext {
   log: Logger
   catalogue: Catalogue
   provider(name: string): Provider | undefined
+  /** Those that are set up. */
+  providers: Provider[]
+  /** By which the others tell whether this process is alive; see queue/heartbeat.ts. */
+  processId: string
+  /** When to ask an upstream next, in ms from now. `elapsedMs` counts from acceptance. */
+  nextPollMs(provider: Provider, job: { modelSlug: string; elapsedMs: number; asked: number }): number
+  /** Where an upstream may say that a job has changed. */
+  callbackUrl(upstream: string, jobId: string): string
   storage: Storage
   media: Media
   outbound: Outbound

@@ -1,12 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ModelVersion } from '../catalogue/load.ts'
-import { transaction } from '../db.ts'
-import type { Json, Provider, ProviderRequest } from '../providers/provider.ts'
-import { addTask } from '../queue/tasks.ts'
+import { isUnavailable } from '../db.ts'
+import { durable } from '../fault-points.ts'
+import type { Json, Provider, ProviderRequest, SubmitOutcome } from '../providers/provider.ts'
+import { addTask, dispatchKey } from '../queue/tasks.ts'
+import { acceptAttempt, beginAttempt, loseAttempt, refuseAttempt } from './attempts.ts'
+import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { fetchInputs } from './inputs.ts'
-import { failJob } from './settle.ts'
+import { changeStatus } from './life.ts'
+import { failJob, failJobWithin } from './settle.ts'
+import { upstreamAnswered, upstreamBusy, upstreamFailed, upstreamWait } from './upstreams.ts'
 
 interface JobRow {
   id: string
@@ -15,26 +21,36 @@ interface JobRow {
   model_slug: string
   model_version: string
   input: Record<string, Json>
-  operation: Json
   created_at: Date
-  deadline_at: Date | null
   account_id: bigint
+  attempt_id: string | null
+  is_abandoned: boolean
 }
+
+type Described = Omit<ProviderRequest, 'media'>
 
 /** A job whose dispatch was cut off this often, by whatever kills the process, is given up. */
 const maxAttempts = 8
-/** How long a pending job waits for a provider or model that is no longer set up. */
+/** How long a job waits for a provider that is not set up any more, or out of order. */
 const unservedLimitMs = 3_600_000
+/** How long it waits for one that has too much to do. */
+const busyLimitMs = 24 * 3_600_000
 const retryDelayMs = 15_000
+const busyDelayMs = 2_000
+/** What takes longer than this to answer a submit is asked whether it has the job. */
+export const submitLimitMs = 60_000
+/** Between an attempt's being written down and its being sent; a process that was asleep meanwhile may be taken for dead. */
+const sendWithinMs = 5_000
 
 /**
- * Sends one job to its provider: claims it (from here on it can't be cancelled), fetches its input files,
- * submits, and starts polling. Runs again after a crash or fault at any point; a submit that may have happened
- * is only repeated where the provider takes a repeated one for the same.
+ * Sends one job to its provider: claims it (from here on it can't be cancelled here), fetches its input files, writes the
+ * attempt down, and submits. Runs again after a crash or fault at any point; while an earlier attempt may be alive
+ * at the upstream nothing is sent, and the poller looks after it.
  */
 export async function dispatchJob(context: JobContext, jobId: string, attempts: number): Promise<void> {
   const job = await findJob(context, jobId)
-  if (job === undefined || job.operation !== null || !['pending', 'processing'].includes(job.status)) return
+  if (job === undefined || !['pending', 'processing'].includes(job.status)) return
+  if (job.attempt_id !== null) return job.is_abandoned ? abandon(context, jobId, job.attempt_id) : undefined
   try {
     await dispatch(context, job, attempts)
   } catch (error) {
@@ -45,34 +61,34 @@ export async function dispatchJob(context: JobContext, jobId: string, attempts: 
 }
 
 async function dispatch(context: JobContext, job: JobRow, attempts: number): Promise<void> {
-  const { clock } = context
-  const now = clock.now()
-  const isLate = job.deadline_at !== null && job.deadline_at <= now
-  if (isLate || attempts > maxAttempts) return giveUp(context, job)
+  if (attempts > maxAttempts) return giveUp(context, job)
   const provider = context.provider(job.provider)
   const model = context.catalogue.models.get(job.model_slug)
   const version = model?.versions.find((candidate) => candidate.version === job.model_version)
-  const waitedMs = now.getTime() - job.created_at.getTime()
+  const waitedMs = context.clock.now().getTime() - job.created_at.getTime()
   if (provider === undefined || model === undefined || version === undefined) {
     if (waitedMs > unservedLimitMs) return giveUp(context, job)
     return tryAgain(context, job.id, retryDelayMs)
   }
-  const described = {
+  const described: Described = {
     jobId: job.id,
     model: { slug: model.slug, capability: model.capability },
     input: job.input,
   }
-  const waitMs = job.status === 'pending' ? (provider.admit?.(described, waitedMs) ?? 0) : 0
-  if (waitMs > 0) return tryAgain(context, job.id, waitMs)
+  const admitMs = job.status === 'pending' ? (provider.admit?.(described, waitedMs) ?? 0) : 0
+  if (admitMs > 0) return tryAgain(context, job.id, admitMs)
+  const { waitMs, isFailing } = await upstreamWait(context.pool, provider.name)
+  if (waitMs > 0) {
+    if (waitedMs > (isFailing ? unservedLimitMs : busyLimitMs)) return giveUp(context, job)
+    return tryAgain(context, job.id, backoffMs(0, { retryAfterMs: waitMs }))
+  }
 
   const release = version.mediaFields.length === 0 ? () => {} : takeDownloadPlace(job.account_id)
   // the longer it has waited the longer until it asks again, so that a long line asks seldom
   if (release === undefined) return tryAgain(context, job.id, Math.min(60_000, Math.max(1_000, waitedMs / 4)))
   try {
-    const isFirst = await claimJob(context, job.id, provider.timeLimitMs(described))
-    if (!isFirst && !(await isUnsubmitted(context, job.id))) return
-    if (!isFirst && !provider.submitIsIdempotent) return await startPolling(context, job.id, provider, null)
-    await submitWithInputs(context, provider, version, { ...described, createdAt: job.created_at })
+    await claimJob(context, job.id, provider.timeLimitMs(described))
+    await submitWithInputs(context, provider, version, { described, job, isFailing })
   } finally {
     release()
   }
@@ -84,8 +100,13 @@ async function giveUp(context: JobContext, job: JobRow): Promise<void> {
   await failJob(context.pool, job.id, { code: 'PROVIDER_UNAVAILABLE' }, context.clock.now())
 }
 
-async function tryAgain({ pool, clock }: JobContext, jobId: string, delayMs: number): Promise<void> {
-  await addTask(pool, 'dispatch', { jobId }, { runAt: new Date(clock.now().getTime() + delayMs) })
+/** The process that was sending the attempt is gone, and nobody knows how far it came. */
+async function abandon({ pool, clock }: JobContext, jobId: string, attemptId: string): Promise<void> {
+  await loseAttempt(pool, { jobId, attemptId, at: clock.now() }, 'the process that sent it has died', 0)
+}
+
+async function tryAgain({ pool }: JobContext, jobId: string, delayMs: number): Promise<void> {
+  await addTask(pool, 'dispatch', { jobId }, { delayMs, key: dispatchKey(jobId) })
 }
 
 // One account's slow file servers must not take all the places that dispatches have.
@@ -107,30 +128,36 @@ async function submitWithInputs(
   context: JobContext,
   provider: Provider,
   version: ModelVersion,
-  request: Omit<ProviderRequest, 'media'> & { createdAt: Date },
+  { described, job, isFailing }: { described: Described; job: JobRow; isFailing: boolean },
 ): Promise<void> {
-  const { createdAt, ...described } = request
   // a folder of this run's own: a second run of the task must not write into the first one's files
-  const folder = await mkdtemp(join(context.temporaryDirectory, `${request.jobId}-`))
+  const folder = await mkdtemp(join(context.temporaryDirectory, `${job.id}-`))
   try {
-    const inputs = await fetchInputs(context, version, request.input, { folder, jobCreatedAt: createdAt })
+    const inputs = await durable('inputs.fetch', () =>
+      fetchInputs(context, version, job.input, { folder, jobCreatedAt: job.created_at }),
+    )
     if ('failure' in inputs) {
-      await failJob(context.pool, request.jobId, inputs.failure, context.clock.now())
+      await failJob(context.pool, job.id, inputs.failure, context.clock.now())
       return
     }
-    // many files of slow servers can take longer than the job had: what is refunded must not be paid for upstream
-    if (version.mediaFields.length > 0 && !(await isUnsubmitted(context, request.jobId))) return
-    await submitTo(context, provider, { ...described, media: inputs.media })
+    await submitTo(context, provider, { ...described, media: inputs.media }, { job, isFailing })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
 async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | undefined> {
-  const { rows } = await pool.query<JobRow>(
-    'select id, status, provider, model_slug, model_version, input, operation, created_at, deadline_at, account_id from jobs where id = $1',
-    [jobId],
-  )
+  const { rows } = await pool.query<JobRow>({
+    name: 'dispatch-find-job',
+    text: `
+      select j.id, j.status, j.provider, j.model_slug, j.model_version, j.input, j.created_at, j.account_id,
+        a.id as attempt_id, a.status = 'sending' and p.id is null as is_abandoned
+      from jobs j
+      left join attempts a on a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown')
+      left join processes p on p.id = a.process_id and p.beat_at > now() - interval '15 s'
+      where j.id = $1`,
+    values: [jobId],
+  })
   return rows[0]
 }
 
@@ -140,58 +167,142 @@ export async function claimJob(
   jobId: string,
   timeLimitMs: number,
 ): Promise<boolean> {
-  const now = clock.now()
-  const { rowCount } = await pool.query(
-    `update jobs set status = 'processing', dispatched_at = $2, deadline_at = $3
-     where id = $1 and status = 'pending'`,
-    [jobId, now, new Date(now.getTime() + timeLimitMs)],
-  )
-  return rowCount === 1
+  const at = clock.now()
+  const deadlineAt = new Date(at.getTime() + timeLimitMs)
+  const claim = () => changeStatus(pool, jobId, { from: 'pending', to: 'processing', at, deadlineAt })
+  return (await durable('job.claim', claim)) !== undefined
 }
 
-// Claimed, and neither ended since nor sent to its provider as far as is recorded.
-async function isUnsubmitted({ pool }: JobContext, jobId: string): Promise<boolean> {
-  const { rowCount } = await pool.query(
-    "select from jobs where id = $1 and status = 'processing' and operation is null",
-    [jobId],
-  )
-  return rowCount === 1
-}
-
-async function submitTo(context: JobContext, provider: Provider, request: ProviderRequest): Promise<void> {
-  const outcome = await provider.submit(request)
-  if (outcome.outcome === 'refused') {
-    await failJob(context.pool, request.jobId, outcome, context.clock.now())
-    return
-  }
-  if (outcome.outcome === 'unknown') {
-    context.log.warn(
-      { jobId: request.jobId, provider: provider.name, err: outcome.cause },
-      'answer of a submit lost',
-    )
-  }
-  await startPolling(
-    context,
-    request.jobId,
-    provider,
-    outcome.outcome === 'accepted' ? outcome.operation : null,
-  )
-}
-
-async function startPolling(
+async function submitTo(
   context: JobContext,
-  jobId: string,
   provider: Provider,
-  operation: Json,
+  request: ProviderRequest,
+  { job, isFailing }: { job: JobRow; isFailing: boolean },
 ): Promise<void> {
-  const runAt = new Date(context.clock.now().getTime() + provider.pollDelayMs(0))
-  await transaction(context.pool, async (client) => {
-    // an operation that is there already is kept: it leads to what the upstream was paid for
-    const { rowCount } = await client.query(
-      `update jobs set operation = $2 where id = $1 and status = 'processing' and operation is null`,
-      [jobId, operation === null ? null : JSON.stringify(operation)],
-    )
-    if (rowCount === 0) return
-    await addTask(client, 'poll', { jobId }, { runAt, key: `poll:${jobId}` })
+  const { pool, clock, processId } = context
+  const at = clock.now()
+  // false where the job has ended meanwhile: many files of slow servers can take longer than its time
+  const begun = await beginAttempt(pool, job.id, {
+    provider: provider.name,
+    processId,
+    at,
+    deadlineAt: new Date(at.getTime() + provider.timeLimitMs(request)),
+    answerLimitMs: 2 * submitLimitMs,
   })
+  if (begun === undefined) return
+  const outcome = await send(context, provider, request)
+  if (outcome.outcome === 'accepted' && isFailing) await upstreamAnswered(pool, provider.name)
+  // the answer is known here and nowhere else: it must not be lost for a database that is away for a moment
+  await persist(context, () => settle(context, provider, { job, ...begun }, outcome))
+}
+
+async function send(
+  { callbackUrl }: JobContext,
+  provider: Provider,
+  request: ProviderRequest,
+): Promise<SubmitOutcome> {
+  const begunAt = performance.now()
+  const signal = AbortSignal.timeout(submitLimitMs)
+  const late = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => late.reject(signal.reason))
+  const submit = () => {
+    if (performance.now() - begunAt > sendWithinMs) {
+      const cause = new Error('this process slept before it could send the job')
+      return Promise.resolve({ outcome: 'unavailable', cause } as const)
+    }
+    const context = { signal, callbackUrl: callbackUrl(provider.name, request.jobId) }
+    // also for a provider that does not hear the signal
+    return Promise.race([provider.submit(request, context), late.promise])
+  }
+  try {
+    return await durable('upstream.submit', submit)
+  } catch (cause) {
+    return { outcome: 'unknown', cause }
+  }
+}
+
+interface Sent {
+  job: JobRow
+  attemptId: string
+  number: number
+}
+
+async function settle(
+  context: JobContext,
+  provider: Provider,
+  { job, attemptId, number }: Sent,
+  outcome: SubmitOutcome,
+): Promise<void> {
+  const { pool, clock, log } = context
+  const answer = { jobId: job.id, attemptId, at: clock.now() }
+  switch (outcome.outcome) {
+    case 'accepted': {
+      const polled = { modelSlug: job.model_slug, elapsedMs: 0, asked: 0 }
+      const status = await acceptAttempt(
+        pool,
+        answer,
+        outcome.operation,
+        context.nextPollMs(provider, polled),
+      )
+      if (status !== undefined && status !== 'processing') await provider.forget?.(outcome.operation)
+      return
+    }
+    case 'refused':
+      await refuseAttempt(pool, answer, outcome.message, async (client) => {
+        await failJobWithin(client, job.id, outcome, answer.at)
+      })
+      return
+    case 'busy':
+    case 'unavailable': {
+      const isBusy = outcome.outcome === 'busy'
+      log.warn(
+        { jobId: job.id, provider: provider.name, err: outcome.cause },
+        `submit not taken: ${outcome.outcome}`,
+      )
+      const delayMs = backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
+      if (isBusy) await upstreamBusy(pool, provider.name, outcome.retryAfterMs ?? busyDelayMs)
+      else await upstreamFailed(pool, provider.name)
+      const waitedMs = answer.at.getTime() - job.created_at.getTime()
+      const isOver = waitedMs > (isBusy ? busyLimitMs : unservedLimitMs)
+      await refuseAttempt(pool, answer, describe(outcome.cause), async (client) => {
+        if (isOver) await failJobWithin(client, job.id, { code: 'PROVIDER_UNAVAILABLE' }, answer.at)
+        else await sendAnew(client, job.id, delayMs)
+      })
+      return
+    }
+    case 'unknown':
+      log.warn({ jobId: job.id, provider: provider.name, err: outcome.cause }, 'answer of a submit lost')
+      await upstreamFailed(pool, provider.name)
+      await loseAttempt(pool, answer, describe(outcome.cause), 1_000)
+  }
+}
+
+/** Nothing is at the upstream: the next dispatch makes a new attempt, and until then there is nothing to ask about. */
+export async function sendAnew(
+  client: Parameters<typeof addTask>[0],
+  jobId: string,
+  delayMs: number,
+): Promise<void> {
+  await client.query('delete from polls where job_id = $1', [jobId])
+  await addTask(client, 'dispatch', { jobId }, { delayMs, key: dispatchKey(jobId) })
+}
+
+/** In words for the operator. */
+export function describe(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).slice(0, 500)
+}
+
+const persistForMs = 10 * 60_000
+const persistEveryMs = 1_000
+
+async function persist(context: JobContext, write: () => Promise<void>): Promise<void> {
+  for (const end = performance.now() + persistForMs; ; ) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!isUnavailable(error) || performance.now() > end) throw error
+      context.log.warn({ err: error }, 'an upstream has answered, but the database is away')
+      await sleep(persistEveryMs)
+    }
+  }
 }

@@ -1,110 +1,233 @@
-import { type Db, isUnavailable } from '../db.ts'
-import type { JobFailureCode } from '../errors.ts'
-import type { Json, PollOutcome, Provider } from '../providers/provider.ts'
-import { addTask, bringForward } from '../queue/tasks.ts'
+import { durable } from '../fault-points.ts'
+import type { CallContext, PollOutcome, Provider } from '../providers/provider.ts'
+import { UpstreamBusy } from '../providers/provider.ts'
+import { acceptAttempt, loseAttempt, missAttempt } from './attempts.ts'
+import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
-import { OutputUnavailable, storeOutputs } from './outputs.ts'
-import { completeJob, failJob } from './settle.ts'
+import { sendAnew } from './dispatch.ts'
+import { type DuePoll, dropPoll, type NextPoll, planCollect } from './polls.ts'
+import type { Failure } from './settle.ts'
+import { failJob } from './settle.ts'
+import { upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
 
-interface JobRow {
-  provider: string
-  operation: Json
-  dispatched_at: Date
-  deadline_at: Date
-}
+/** What takes longer than this to answer is asked again later. */
+const callLimitMs = 30_000
+/** How long after a lost submit an upstream may still come to have the job, unless it is known better. */
+const usualSettleMs = 30_000
+/** An upstream's word that it has no such job counts from this often on: its own parts may not know of each other yet. */
+const absencesOfLost = 2
+const absencesOfAccepted = 3
+const absenceDelayMs = 2_000
+const busyDelayMs = 2_000
+/** A result that comes after the job's time is waited for so long, to be told of. */
+const lateWatchMs = 24 * 3_600_000
+const lateWatchEveryMs = 60_000
+const holdEveryMs = 10 * 60_000
 
-// A result whose file can't be fetched is asked for again this often before the job fails.
-const maxOutputFailures = 3
-const outputRetryMs = 2_000
+/** What asking came to: when to ask again; undefined: that is settled, or nothing is left to ask. */
+type Next = NextPoll | undefined
 
-const retryDelayMs = 5_000
-
-/** Asks the provider once how a job stands and acts on it; adds the next poll if it is not done. */
-export async function pollJob(context: JobContext, jobId: string, outputFailures: number): Promise<void> {
-  const { rows } = await context.pool.query<JobRow>(
-    "select provider, operation, dispatched_at, deadline_at from jobs where id = $1 and status = 'processing'",
-    [jobId],
+/** Asks one provider about jobs that are due, all in one call, and acts on what it says. */
+export async function pollJobs(context: JobContext, provider: Provider, due: DuePoll[]): Promise<Next[]> {
+  const outcomes = await ask(context, provider, due, async (call) => {
+    const found = await provider.poll(
+      due.map(({ operation }) => operation),
+      call,
+    )
+    if (found.length !== due.length) throw new Error(`${found.length} answers for ${due.length} operations`)
+    return found
+  })
+  return Promise.all(
+    due.map((job, index) =>
+      'trouble' in outcomes
+        ? unanswered(context, provider, job, outcomes)
+        : act(context, provider, job, outcomes.answer[index]!),
+    ),
   )
-  const job = rows[0]
-  if (job === undefined) return
-  const provider = context.provider(job.provider)
-  const isLate = context.clock.now() >= job.deadline_at
-  const outcome = await ask(context, provider, jobId, job.operation)
-  if (outcome.status === 'running') {
-    if (isLate) return end(context, provider, jobId, job.operation, { code: 'PROVIDER_TIMEOUT' })
-    return pollAgain(context, jobId, provider, job, outputFailures)
-  }
-  if (outcome.status === 'failed') return end(context, provider, jobId, job.operation, outcome)
+}
+
+interface Trouble {
+  trouble: 'busy' | 'failure'
+  retryAfterMs?: number | undefined
+}
+
+/** One call to an upstream, which hears of it where all processes look: that it answers, fails or wants fewer calls. */
+async function ask<T>(
+  { pool, log }: JobContext,
+  provider: Provider,
+  due: DuePoll[],
+  call: (context: CallContext) => Promise<T>,
+): Promise<{ answer: T } | Trouble> {
+  const signal = AbortSignal.timeout(callLimitMs)
+  const late = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => late.reject(signal.reason))
   try {
-    const outputs = await storeOutputs(context, jobId, outcome.outputs)
-    await completeJob(context.pool, jobId, outputs, context.fileUrl, context.clock.now())
-    await forget(context, provider, jobId, job.operation)
+    const answer = await durable('upstream.poll', () => Promise.race([call({ signal }), late.promise]))
+    if (due.some((job) => job.is_failing)) await upstreamAnswered(pool, provider.name)
+    return { answer }
   } catch (error) {
-    // a fault of our own, such as a full disk, is borne until the job's time is over
-    const isTheirs = error instanceof OutputUnavailable
-    context.log.warn({ jobId, err: error }, 'output not stored')
-    const failures = isTheirs ? outputFailures + 1 : outputFailures
-    if (failures >= maxOutputFailures || (isLate && !isUnavailable(error))) {
-      return end(context, provider, jobId, job.operation, { code: 'OUTPUT_UNAVAILABLE' })
+    if (error instanceof UpstreamBusy) {
+      await upstreamBusy(pool, provider.name, error.retryAfterMs ?? busyDelayMs)
+      return { trouble: 'busy', retryAfterMs: error.retryAfterMs ?? busyDelayMs }
     }
-    await pollAgain(context, jobId, provider, job, failures)
+    log.warn({ provider: provider.name, jobs: due.length, err: error }, 'an upstream gave no answer')
+    await upstreamFailed(pool, provider.name)
+    return { trouble: 'failure' }
   }
 }
 
-/** Asks the provider at once about a job that waits for its next poll; does nothing for any other. */
-export async function bringPollForward(db: Db, jobId: string): Promise<void> {
-  await bringForward(db, `poll:${jobId}`)
+// No answer says nothing about the job: the time limit is what ends the waiting.
+async function unanswered(
+  context: JobContext,
+  provider: Provider,
+  job: DuePoll,
+  { trouble, retryAfterMs }: Trouble,
+): Promise<Next> {
+  if (isOutOfTime(context, job)) return endInTime(context, provider, job)
+  const failures = trouble === 'failure' ? job.failures + 1 : job.failures
+  return within(context, job, {
+    delayMs: backoffMs(failures, { retryAfterMs }),
+    failures,
+    absences: job.absences,
+  })
 }
 
-// No answer counts as running: the time limit is what ends the waiting.
-async function ask(
-  { log }: JobContext,
-  provider: Provider | undefined,
-  jobId: string,
-  operation: Json,
-): Promise<PollOutcome> {
-  if (operation === null || provider === undefined) return { status: 'running' }
-  try {
-    return await provider.poll(operation)
-  } catch (error) {
-    log.warn({ jobId, provider: provider.name, err: error }, 'poll failed')
-    return { status: 'running' }
+async function act(
+  context: JobContext,
+  provider: Provider,
+  job: DuePoll,
+  outcome: PollOutcome,
+): Promise<Next> {
+  const at = context.clock.now()
+  const jobId = job.job_id
+  if (job.status !== 'processing') return watchLate(context, job, outcome)
+  switch (outcome.status) {
+    case 'running':
+      if (isOutOfTime(context, job)) return endInTime(context, provider, job)
+      return within(context, job, { delayMs: usualDelayMs(context, provider, job), failures: 0, absences: 0 })
+    case 'succeeded':
+      await planCollect(context.pool, { jobId, attemptId: job.attempt_id!, at }, outcome.outputs)
+      return undefined
+    case 'failed':
+      return end(context, provider, job, outcome)
+    case 'absent': {
+      const absences = job.absences + 1
+      const isSettled = (job.elapsed_ms ?? 0) > (provider.settleMs ?? usualSettleMs)
+      if (absences >= absencesOfAccepted && isSettled) {
+        return end(context, provider, job, {
+          code: 'PROVIDER_UNAVAILABLE',
+          message: 'The provider no longer has this job.',
+        })
+      }
+      return within(context, job, {
+        delayMs: backoffMs(absences, { retryAfterMs: absenceDelayMs }),
+        failures: 0,
+        absences,
+      })
+    }
   }
 }
 
-async function pollAgain(
-  { pool, clock }: JobContext,
-  jobId: string,
-  provider: Provider | undefined,
-  job: JobRow,
-  outputFailures: number,
-): Promise<void> {
-  const now = clock.now().getTime()
-  const usualMs = provider?.pollDelayMs(now - job.dispatched_at.getTime()) ?? retryDelayMs
-  const delayMs = usualMs + outputFailures * outputRetryMs
-  const runAt = new Date(Math.min(now + delayMs, Math.max(now + 100, job.deadline_at.getTime())))
-  await addTask(pool, 'poll', { jobId, outputFailures }, { runAt, key: `poll:${jobId}` })
+/** A job that has ended stays as it is: what its upstream says now is told in its timeline. */
+async function watchLate(context: JobContext, job: DuePoll, outcome: PollOutcome): Promise<Next> {
+  const at = context.clock.now()
+  const endedMs = at.getTime() - (job.completed_at ?? at).getTime()
+  if (outcome.status === 'running' && endedMs < lateWatchMs) {
+    return { jobId: job.job_id, delayMs: Math.max(lateWatchEveryMs, endedMs / 4), failures: 0, absences: 0 }
+  }
+  await dropPoll(context.pool, job.job_id, outcome.status === 'succeeded' ? { at } : undefined)
+  return undefined
+}
+
+/** Looks after a job of which it is not known whether the upstream has it. */
+export async function reconcileJob(context: JobContext, provider: Provider, job: DuePoll): Promise<Next> {
+  const { pool, clock } = context
+  const { job_id: jobId, attempt_id: attemptId } = job
+  const at = clock.now()
+  if (attemptId === null) {
+    await dropPoll(pool, jobId)
+    return undefined
+  }
+  const attempt = { jobId, attemptId, at }
+  if (job.attempt_status === 'sending') {
+    if (!job.is_abandoned) return { jobId, delayMs: absenceDelayMs, failures: 0, absences: 0 }
+    await loseAttempt(pool, attempt, 'no answer was written down', 0)
+    return undefined
+  }
+  const found = await find(context, provider, job)
+  if ('trouble' in found) {
+    return job.status === 'processing'
+      ? unanswered(context, provider, job, found)
+      : watchLate(context, job, { status: 'running' })
+  }
+  if (found.answer.outcome === 'found') {
+    await acceptAttempt(pool, attempt, found.answer.operation, 0)
+    return undefined
+  }
+  const isSettled = (job.elapsed_ms ?? 0) > (provider.settleMs ?? usualSettleMs)
+  const absences = isSettled ? job.absences + 1 : 0
+  if (absences < absencesOfLost) {
+    if (job.status === 'processing' && isOutOfTime(context, job)) return endInTime(context, provider, job)
+    return within(context, job, { delayMs: absenceDelayMs, failures: 0, absences })
+  }
+  await missAttempt(pool, attempt, async (client) => {
+    if (job.status === 'processing') await sendAnew(client, jobId, 0)
+    else await client.query('delete from polls where job_id = $1', [jobId])
+  })
+  return undefined
+}
+
+async function find(context: JobContext, provider: Provider, job: DuePoll) {
+  if (provider.find === undefined) return { trouble: 'busy', retryAfterMs: holdEveryMs } as const
+  return ask(context, provider, [job], (call) => provider.find!(job.job_id, call))
+}
+
+function isOutOfTime({ clock }: JobContext, job: DuePoll): boolean {
+  return job.status === 'processing' && clock.now() >= job.deadline_at
+}
+
+/** The job's time is over. One of unknown outcome is kept where the account wants that. */
+async function endInTime(context: JobContext, provider: Provider, job: DuePoll): Promise<Next> {
+  if (job.attempt_status === 'unknown' && job.unknown_outcome === 'hold') {
+    return { jobId: job.job_id, delayMs: holdEveryMs, failures: 0, absences: 0 }
+  }
+  return end(context, provider, job, { code: 'PROVIDER_TIMEOUT' })
 }
 
 async function end(
   context: JobContext,
-  provider: Provider | undefined,
-  jobId: string,
-  operation: Json,
-  failure: { code: JobFailureCode; message?: string },
-): Promise<void> {
-  await failJob(context.pool, jobId, failure, context.clock.now())
-  await forget(context, provider, jobId, operation)
+  provider: Provider,
+  job: DuePoll,
+  failure: Failure,
+): Promise<undefined> {
+  // what a provider forgets it will not finish
+  const isWatched = failure.code === 'PROVIDER_TIMEOUT' && provider.forget === undefined
+  await failJob(context.pool, job.job_id, failure, context.clock.now(), {
+    lateWatchMs: isWatched ? lateWatchEveryMs : undefined,
+  })
+  await forget(context, provider, job.job_id, job.operation)
 }
 
-async function forget(
+/** What the provider keeps for an ended job may go. */
+export async function forget(
   { log }: JobContext,
-  provider: Provider | undefined,
+  provider: Provider,
   jobId: string,
-  operation: Json,
+  operation: unknown,
 ): Promise<void> {
-  if (operation === null || provider?.forget === undefined) return
+  if (operation === null || operation === undefined || provider.forget === undefined) return
   await provider
-    .forget(operation)
+    .forget(operation as never)
     .catch((error) => log.warn({ jobId, err: error }, 'provider did not forget'))
+}
+
+function usualDelayMs(context: JobContext, provider: Provider, job: DuePoll): number {
+  const { model_slug: modelSlug, asked } = job
+  return context.nextPollMs(provider, { modelSlug, elapsedMs: job.elapsed_ms ?? 0, asked })
+}
+
+/** Not later than the job's time is over. */
+function within({ clock }: JobContext, job: DuePoll, next: Omit<NextPoll, 'jobId'>): NextPoll {
+  const leftMs = job.status === 'processing' ? job.deadline_at.getTime() - clock.now().getTime() : lateWatchMs
+  return { jobId: job.job_id, ...next, delayMs: Math.min(next.delayMs, Math.max(100, leftMs)) }
 }

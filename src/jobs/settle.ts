@@ -1,9 +1,12 @@
 import type pg from 'pg'
 import { type Db, transaction } from '../db.ts'
 import { type JobFailureCode, jobFailures } from '../errors.ts'
+import { durable } from '../fault-points.ts'
 import { newId } from '../ids.ts'
 import { refund } from '../ledger/ledger.ts'
+import { addTask } from '../queue/tasks.ts'
 import { addDelivery } from '../webhooks/deliver.ts'
+import { type ChangedJob, changeStatus } from './life.ts'
 
 /** A stored output file with what is known of it. */
 export interface StoredOutput {
@@ -23,12 +26,6 @@ export interface StoredOutput {
 /** Makes the public URL of a stored file. */
 export type FileUrl = (key: string) => string
 
-interface EndedRow {
-  request_id: string
-  webhook_url: string | null
-  metadata: Record<string, string> | null
-}
-
 /**
  * Ends a processing job as completed, with its outputs and webhook, in one transaction. Answers false if the
  * job had ended before: then nothing is changed.
@@ -40,51 +37,75 @@ export async function completeJob(
   fileUrl: FileUrl,
   now: Date,
 ): Promise<boolean> {
-  return transaction(pool, async (client) => {
-    const { rows } = await client.query<EndedRow>(
-      `update jobs set status = 'completed', completed_at = $2
-       where id = $1 and status = 'processing' returning request_id, webhook_url, metadata`,
-      [jobId, now],
-    )
-    const job = rows[0]
+  const complete = async (client: pg.PoolClient) => {
+    const job = await changeStatus(client, jobId, { from: 'processing', to: 'completed', at: now })
     if (job === undefined) return false
     for (const [position, output] of outputs.entries()) await insertOutput(client, jobId, position, output)
+    await client.query('delete from polls where job_id = $1', [jobId])
     await addWebhook(client, jobId, job, {
       status: 'completed',
       output: webhookOutput(outputs, fileUrl),
       completedAt: now.toISOString(),
     })
     return true
-  })
+  }
+  return durable('job.complete', () => transaction(pool, complete))
+}
+
+export interface Failure {
+  code: JobFailureCode
+  /** Public; that the charge was given back is added to it. */
+  message?: string
 }
 
 /**
- * Ends a processing job as failed, with its refund and webhook, in one transaction. `message` is public; that
- * the charge was given back is added to it. Answers false if the job had ended before.
+ * Ends a processing job as failed, with its refund and webhook, in one transaction. Answers false if the job had ended
+ * before.
  */
 export async function failJob(
   pool: pg.Pool,
   jobId: string,
-  failure: { code: JobFailureCode; message?: string },
+  failure: Failure,
   now: Date,
+  options: { lateWatchMs?: number | undefined } = {},
+): Promise<boolean> {
+  return durable('job.fail', () =>
+    transaction(pool, (client) => failJobWithin(client, jobId, failure, now, options)),
+  )
+}
+
+/** The same in the caller's transaction. `lateWatchMs`: the upstream is asked again then, for a result that comes late. */
+export async function failJobWithin(
+  client: pg.PoolClient,
+  jobId: string,
+  failure: Failure,
+  now: Date,
+  options: { lateWatchMs?: number | undefined } = {},
 ): Promise<boolean> {
   const message = `${failure.message ?? jobFailures[failure.code]} The credits for this job were refunded.`
-  return transaction(pool, async (client) => {
-    const { rows } = await client.query<EndedRow>(
-      `update jobs set status = 'failed', completed_at = $2, error_code = $3, error_message = $4
-       where id = $1 and status = 'processing' returning request_id, webhook_url, metadata`,
-      [jobId, now, failure.code, message],
-    )
-    const job = rows[0]
-    if (job === undefined) return false
-    await refund(client, jobId)
-    await addWebhook(client, jobId, job, {
-      status: 'failed',
-      error: { code: failure.code, message },
-      completedAt: now.toISOString(),
-    })
-    return true
-  })
+  const error = { code: failure.code, message }
+  const job = await changeStatus(client, jobId, { from: 'processing', to: 'failed', at: now, error })
+  if (job === undefined) return false
+  await refund(client, jobId)
+  await endPolls(client, jobId, options.lateWatchMs)
+  await addWebhook(client, jobId, job, { status: 'failed', error, completedAt: now.toISOString() })
+  return true
+}
+
+/** Nothing more is asked about an ended job, unless a late result is to be noted; what was copied of its files goes. */
+export async function endPolls(
+  client: pg.PoolClient,
+  jobId: string,
+  lateWatchMs?: number | undefined,
+): Promise<void> {
+  const { rows } = await client.query<{ had_files: boolean }>(
+    `update polls set outputs = null, due_at = now() + coalesce($2, 0) * interval '1 ms', failures = 0
+     where job_id = $1
+     returning (select old.outputs is not null or old.output_failures > 0 from polls old where old.job_id = $1) as had_files`,
+    [jobId, lateWatchMs ?? null],
+  )
+  if (lateWatchMs === undefined) await client.query('delete from polls where job_id = $1', [jobId])
+  if (rows[0]?.had_files) await addTask(client, 'discard', { jobId })
 }
 
 async function insertOutput(db: Db, jobId: string, position: number, output: StoredOutput): Promise<void> {
@@ -137,7 +158,12 @@ export function toPublicOutput(
 }
 
 // The body is written down as it will be sent: every attempt signs and sends the same bytes.
-async function addWebhook(db: Db, jobId: string, job: EndedRow, end: Record<string, unknown>): Promise<void> {
+async function addWebhook(
+  db: Db,
+  jobId: string,
+  job: ChangedJob,
+  end: Record<string, unknown>,
+): Promise<void> {
   if (job.webhook_url === null) return
   const id = newId('msg', new Date())
   const metadata = job.metadata === null ? {} : { metadata: job.metadata }

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { coalesce } from '../coalesce.ts'
 import { CommitUnknown, isLockTimeout, isTransient, isUnavailable, pipelinedTransaction } from '../db.ts'
 import { ApiError } from '../errors.ts'
+import { durable } from '../fault-points.ts'
 import { cancelJob } from './cancel.ts'
 import { type Accepted, type Submission, type Verdict, writeBatch } from './write-batch.ts'
 
@@ -44,7 +45,9 @@ async function submitBatch(
 ): Promise<Verdict[]> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await pipelinedTransaction(context.pool, (client) => writeBatch(client, batch, maybeWritten))
+      const write = () =>
+        pipelinedTransaction(context.pool, (client) => writeBatch(client, batch, maybeWritten))
+      return await durable('submit.commit', write)
     } catch (error) {
       maybeWritten ||= error instanceof CommitUnknown
       const delayMs = (maybeWritten ? unknownRetryDelaysMs : retryDelaysMs)[attempt]
@@ -110,7 +113,7 @@ async function giveBack({ pool, log }: SubmitContext, submission: Submission): P
     try {
       // a commit that is still under way holds this lock: what is not there afterwards never will be
       await pool.query('select from accounts where id = $1 for update', [accountId])
-      await cancelJob(pool, accountId, jobId, new Date())
+      await cancelJob({ pool, provider: () => undefined }, accountId, jobId, new Date())
       return log.warn({ jobId }, 'cancelled a job whose submit could not be confirmed to its client')
     } catch (error) {
       if (error instanceof ApiError) return log.warn({ jobId, code: error.code }, 'nothing to give back')

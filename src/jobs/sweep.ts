@@ -1,11 +1,16 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { addTask } from '../queue/tasks.ts'
+import { addTask, dispatchKey } from '../queue/tasks.ts'
 import { deleteOldUploads } from '../uploads/uploads.ts'
 import { reviveWebhooks } from '../webhooks/deliveries.ts'
 import type { JobContext } from './context.ts'
+import { collectKey } from './polls.ts'
+import { failJob } from './settle.ts'
 
-type SweepContext = Pick<JobContext, 'pool' | 'storage' | 'clock' | 'log' | 'temporaryDirectory'>
+type SweepContext = Pick<
+  JobContext,
+  'pool' | 'storage' | 'clock' | 'log' | 'providers' | 'temporaryDirectory'
+>
 
 const dayMs = 24 * 3_600_000
 const hourMs = 3_600_000
@@ -34,41 +39,46 @@ export async function sweep(context: SweepContext): Promise<void> {
 }
 
 /**
- * Adds a task to every job that should have one and has none, so that no job stays unfinished for ever whatever
- * became of its task: processing jobs past their time (the poll ends them) or without a poll, and pending jobs
- * whose dispatch is gone.
+ * Gives back what every unfinished job should have, whatever became of it, so that none stays unfinished for ever: a
+ * dispatch task while nothing of it can be at an upstream, a task that copies what its upstream has done. Ends those
+ * whose time is over at an upstream that is not set up any more.
  */
-export async function reviveJobs({
-  pool,
-  clock,
-  log,
-}: Pick<SweepContext, 'pool' | 'clock' | 'log'>): Promise<void> {
+export async function reviveJobs(
+  context: Pick<JobContext, 'pool' | 'clock' | 'log' | 'providers'>,
+): Promise<void> {
+  const { pool, clock, log, providers } = context
   const now = clock.now()
   const minuteAgo = new Date(now.getTime() - 60_000)
-  const processing = await pool.query<{ id: string }>(
+  const unsent = await pool.query<{ id: string }>(
     `select id from jobs j
-     where status = 'processing' and (deadline_at < $1 or operation is not null and dispatched_at < $2)
+     where status in ('pending', 'processing') and created_at < $1
+       and not exists (select from polls p where p.job_id = j.id)
+       and not exists (select from attempts a where a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown'))
+       and operation is null
        and not exists (
          select from graphile_worker.jobs t
-         where t.key = 'poll:' || j.id and t.attempts < t.max_attempts and (
-           -- it is being worked on, or will be before the job's time is over
-           t.locked_at > now() - interval '15 minutes' or t.locked_at is null and t.run_at < j.deadline_at + interval '1 minute'))
-     limit ${atOnce}`,
-    [now, minuteAgo],
-  )
-  for (const { id } of processing.rows) await addTask(pool, 'poll', { jobId: id }, { key: `poll:${id}` })
-  const pending = await pool.query<{ id: string }>(
-    `select id from jobs j
-     where status = 'pending' and created_at < $1 and not exists (
-       select from graphile_worker._private_jobs t
-       where t.payload ->> 'jobId' = j.id and t.attempts < t.max_attempts
-         -- a dispatch claims its job at once: one that has been locked for long was taken and never received
-         and (t.locked_at is null or t.locked_at > now() - interval '1 minute'))
+         where t.key = 'dispatch:' || j.id and t.attempts < t.max_attempts
+           -- one that has been locked for very long was taken and never received
+           and (t.locked_at is null or t.locked_at > now() - interval '1 hour'))
      limit ${atOnce}`,
     [minuteAgo],
   )
-  for (const { id } of pending.rows) await addTask(pool, 'dispatch', { jobId: id })
-  const revived = [...processing.rows, ...pending.rows].map((row) => row.id)
+  for (const { id } of unsent.rows) await addTask(pool, 'dispatch', { jobId: id }, { key: dispatchKey(id) })
+  const uncollected = await pool.query<{ id: string }>(
+    `select p.job_id as id from polls p
+     where p.outputs is not null and not exists (
+       select from graphile_worker.jobs t where t.key = 'collect:' || p.job_id and t.attempts < t.max_attempts)
+     limit ${atOnce}`,
+  )
+  for (const { id } of uncollected.rows)
+    await addTask(pool, 'collect', { jobId: id }, { key: collectKey(id) })
+  const unserved = await pool.query<{ id: string }>(
+    `select j.id from polls p join jobs j on j.id = p.job_id
+     where p.provider <> all($1) and j.status = 'processing' and j.deadline_at < $2 limit ${atOnce}`,
+    [providers.map(({ name }) => name), minuteAgo],
+  )
+  for (const { id } of unserved.rows) await failJob(pool, id, { code: 'PROVIDER_TIMEOUT' }, now)
+  const revived = [...unsent.rows, ...uncollected.rows, ...unserved.rows].map((row) => row.id)
   if (revived.length > 0) log.warn({ jobs: revived }, 'took up jobs that were late or had lost their task')
 }
 

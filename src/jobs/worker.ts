@@ -1,20 +1,23 @@
-import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
+import { durable } from '../fault-points.ts'
 import { startHeartbeat } from '../queue/heartbeat.ts'
 import { type RunningTasks, startRunner } from '../queue/runner.ts'
 import { createDeliver } from '../webhooks/deliver.ts'
 import { placesOfAll } from '../webhooks/turns.ts'
+import { adoptJob } from './adopt.ts'
+import { collectJob } from './collect.ts'
 import type { JobContext } from './context.ts'
 import { dispatchJob } from './dispatch.ts'
-import { pollJob } from './poll.ts'
+import { startPoller } from './poller.ts'
+import { discardOutputs } from './retention.ts'
 import { sweep } from './sweep.ts'
 
 const sweepEveryMs = 60_000
 
 /**
- * Starts working off the queue. Dispatches, which may wait for a customer's slow file server, polls and webhooks,
- * which may wait for a slow receiver, have runners of their own, so that none holds up the others. `stop` waits
- * for the tasks under way.
+ * Starts working off the queue and asking upstreams. Dispatches, which may wait for a customer's slow file server, copies
+ * of outputs, and webhooks, which may wait for a slow receiver, have runners of their own, so that none holds up the
+ * others. `stop` waits for what is under way.
  */
 export async function startWorker(
   context: JobContext,
@@ -23,7 +26,7 @@ export async function startWorker(
   const { pool, log } = context
   const runners: RunningTasks[] = []
   const workerIds = () => runners.flatMap((runner) => runner.workerIds())
-  const heartbeat = await startHeartbeat(pool, randomUUID(), workerIds, log)
+  const heartbeat = await startHeartbeat(pool, context.processId, workerIds, log)
   const start = async (concurrency: number, handlers: Parameters<typeof startRunner>[1]) => {
     runners.push(await startRunner(queuePool, handlers, { concurrency, log }))
     // at once: a task must not run for long under an id that nobody vouches for
@@ -34,7 +37,11 @@ export async function startWorker(
     await heartbeat.stop()
   }
   try {
-    await start(8, { poll: ({ jobId, outputFailures }) => pollJob(context, jobId, outputFailures ?? 0) })
+    await start(8, {
+      collect: ({ jobId }) => collectJob(context, jobId),
+      discard: ({ jobId }) => durable('files.discard', () => discardOutputs(context.storage, jobId)),
+      poll: ({ jobId }) => adoptJob(context, jobId),
+    })
     await start(placesOfAll, { deliver_webhook: createDeliver(context) })
     await start(16, { dispatch: ({ jobId }, { attempts }) => dispatchJob(context, jobId, attempts) })
   } catch (error) {
@@ -42,6 +49,7 @@ export async function startWorker(
     throw error
   }
 
+  const poller = startPoller(context)
   let sweeping = Promise.resolve()
   const sweeper = setInterval(() => {
     sweeping = sweeping.then(() => sweep(context)).catch((error) => log.error({ err: error }, 'sweep failed'))
@@ -49,7 +57,8 @@ export async function startWorker(
   return {
     async stop() {
       clearInterval(sweeper)
-      await Promise.all([sweeping, stop()])
+      await Promise.all([sweeping, poller.stop()])
+      await stop()
     },
   }
 }

@@ -3,6 +3,7 @@ import type { Db } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { charge } from '../ledger/ledger.ts'
 import { addDispatchTasks } from '../queue/tasks.ts'
+import { tellSubmitted } from './life.ts'
 
 /** A checked and priced job, ready to be written. */
 export interface Submission {
@@ -96,6 +97,7 @@ function sendWrites(client: pg.PoolClient, accepted: Submission[]): Promise<unkn
     insertJobs(client, accepted),
     charge(client, charges),
     ...(keyed.length > 0 ? [insertIdempotencyKeys(client, keyed)] : []),
+    tellSubmitted(client, accepted),
     addDispatchTasks(client, jobIds),
   ]
 }

@@ -11,7 +11,7 @@ export type InputMedia = { path: string; contentType: string } & (
 
 /** What a provider is told of one job. `input` fits the model's schema, with defaults filled in. */
 export interface ProviderRequest {
-  /** The gateway's own id of the job: the idempotency key handed to the upstream. */
+  /** The gateway's own id of the job. It is the idempotency key handed to the upstream, the same for every attempt. */
   jobId: string
   model: { slug: string; capability: string }
   input: Record<string, Json>
@@ -19,41 +19,82 @@ export interface ProviderRequest {
   media: Record<string, InputMedia[]>
 }
 
-/** `unknown`: the answer of a submit that may have been accepted was lost. It is never sent again blindly. */
-export type SubmitOutcome =
-  | { outcome: 'accepted'; operation: Json }
-  | { outcome: 'refused'; code: JobFailureCode; message: string }
-  | { outcome: 'unknown'; cause: unknown }
-
-/** Where a finished output is: at an upstream's URL (untrusted), or in a file on this machine (sandbox only). */
-export interface ProviderOutput {
-  type: 'video' | 'image' | 'audio'
-  source: { url: string } | { file: string }
+/** What comes with every call: it must end when `signal` says so. */
+export interface CallContext {
+  signal: AbortSignal
 }
 
+/** With a submit comes the address at which the upstream may tell that the job has changed. */
+export interface SubmitContext extends CallContext {
+  callbackUrl: string
+}
+
+/** What became of a submit. Only `unknown` leaves open whether the upstream has the job; so does a thrown error. */
+export type SubmitOutcome =
+  | { outcome: 'accepted'; operation: Json }
+  /** The upstream does not want this job, now or later; `message` is for the customer. */
+  | { outcome: 'refused'; code: JobFailureCode; message: string }
+  /** Not taken because of a rate limit or of too many jobs at once: no fault of job or upstream. */
+  | { outcome: 'busy'; retryAfterMs?: number; cause: unknown }
+  /** Surely not taken, as the upstream is out of order (5xx before acceptance, no connection). */
+  | { outcome: 'unavailable'; retryAfterMs?: number; cause: unknown }
+  /** The answer was lost on the way. It is never sent again blindly. */
+  | { outcome: 'unknown'; cause: unknown }
+
+/** Whether the upstream has a job of our own id. */
+export type FindOutcome = { outcome: 'found'; operation: Json } | { outcome: 'absent' }
+
+/** Where a finished output is: at an upstream's URL (untrusted), or in our own storage (sandbox only). */
+export interface ProviderOutput {
+  type: 'video' | 'image' | 'audio'
+  source: { url: string } | { key: string }
+}
+
+/** How a job stands at the upstream; `absent`: it has no such job (any more). */
 export type PollOutcome =
   | { status: 'running' }
   | { status: 'succeeded'; outputs: ProviderOutput[] }
   | { status: 'failed'; code: JobFailureCode; message: string }
+  | { status: 'absent' }
+
+/** Thrown by `poll`, `find` and `cancel` where the upstream asks for fewer calls: it counts as no failure. */
+export class UpstreamBusy extends Error {
+  readonly retryAfterMs: number | undefined
+
+  constructor(retryAfterMs?: number) {
+    super('the upstream asks for fewer calls')
+    this.name = 'UpstreamBusy'
+    this.retryAfterMs = retryAfterMs
+  }
+}
 
 /**
- * One upstream. Implementations keep no job state beyond the opaque operation, and never retry, price, store
- * or log. A thrown error of `poll` means "no answer this time".
+ * One upstream. Implementations keep no job state beyond the opaque operation, and never sleep, retry, price, store
+ * or log. A thrown error of `poll`, `find` or `cancel` means "no answer this time".
  */
 export interface Provider {
   name: string
+  /** Whether it can render jobs of this model. */
+  serves(model: { slug: string }): boolean
   /** How long the job must still wait before it may be sent, in ms; 0 sends it now. */
   admit?(request: Pick<ProviderRequest, 'jobId' | 'input'>, waitedMs: number): number
-  /** True if a submit that is repeated with the same jobId makes no second job at the upstream. */
-  submitIsIdempotent: boolean
-  /** How long such a job usually takes from dispatch to result, in ms; without it the catalogue's figure counts. */
+  /** How long such a job usually takes from acceptance to result, in ms; without it what was learnt counts. */
   expectedMs?(request: Pick<ProviderRequest, 'model' | 'input'>): number
-  /** How long this job may take from dispatch to result, in ms. */
+  /** How long this job may take from being sent to its result, in ms. */
   timeLimitMs(request: Pick<ProviderRequest, 'model' | 'input'>): number
-  /** When to poll next, in ms from now; `elapsedMs` counts from dispatch. */
-  pollDelayMs(elapsedMs: number): number
-  submit(request: ProviderRequest): Promise<SubmitOutcome>
-  poll(operation: Json): Promise<PollOutcome>
+  /** When to poll next, in ms from now, where what was learnt of the model should not decide; `elapsedMs` counts from acceptance. */
+  pollDelayMs?(elapsedMs: number): number
+  /** Most operations that one call of `poll` may ask about. */
+  pollBatch: number
+  /** How long after a lost submit the upstream may still come to have the job, in ms; 30,000 if not given. */
+  settleMs?: number
+  submit(request: ProviderRequest, context: SubmitContext): Promise<SubmitOutcome>
+  /** One outcome per operation, in their order. */
+  poll(operations: Json[], context: CallContext): Promise<PollOutcome[]>
+  /** Looks a job up by our own id. Without it a lost submit can only be waited for. */
+  find?(jobId: string, context: CallContext): Promise<FindOutcome>
+  /** True once the upstream has confirmed that the job is stopped and not charged for. */
+  cancel?(operation: Json, context: CallContext): Promise<boolean>
   /** Called once the outputs are stored or the job has ended: what the provider keeps for it may go. */
   forget?(operation: Json): Promise<void>
 }

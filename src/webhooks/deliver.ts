@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { Clock } from '../clock.ts'
-import { type Db, transaction } from '../db.ts'
+import { type Db, isTaken, transaction } from '../db.ts'
+import { durable } from '../fault-points.ts'
 import type { Outbound } from '../outbound.ts'
 import { addTask, type Tasks } from '../queue/tasks.ts'
 import { nextAttemptDelayMs, type WebhookSchedule } from './schedule.ts'
@@ -26,7 +27,7 @@ interface Context {
 export function addDelivery(
   db: Db,
   webhookId: string,
-  options: { isRedelivery: boolean; runAt?: Date },
+  options: { isRedelivery: boolean; delayMs?: number },
 ): Promise<void> {
   const { isRedelivery, ...when } = options
   const key = isRedelivery ? `redeliver:${webhookId}` : webhookId
@@ -50,8 +51,7 @@ export function createDeliver(context: Context): (task: Tasks['deliver_webhook']
     if (webhook === undefined) return
     const turn = takeTurn(new URL(webhook.url).host, webhook.user_id)
     if (turn.waitMs !== undefined) {
-      const runAt = new Date(context.clock.now().getTime() + turn.waitMs)
-      return addDelivery(context.pool, webhookId, { isRedelivery, runAt })
+      return addDelivery(context.pool, webhookId, { isRedelivery, delayMs: turn.waitMs })
     }
     try {
       await deliver(context, webhook, isRedelivery)
@@ -67,8 +67,10 @@ async function findDue(
   webhookId: string,
   isRedelivery: boolean,
 ): Promise<WebhookRow | undefined> {
-  const { rows } = await pool.query<WebhookRow>(
-    `select w.id, w.url, w.body, u.id as user_id, u.webhook_secret, u.previous_webhook_secret,
+  const { rows } = await pool.query<WebhookRow>({
+    name: 'due-webhook',
+    text: `
+     select w.id, w.url, w.body, u.id as user_id, u.webhook_secret, u.previous_webhook_secret,
        u.previous_webhook_secret_until,
        (select count(*)::int from webhook_attempts t where t.webhook_id = w.id) as attempts
      from webhooks w
@@ -76,23 +78,26 @@ async function findDue(
      join accounts a on a.id = j.account_id
      join users u on u.id = a.user_id
      where w.id = $1 and case when $2 then w.redelivery_asked_at is not null else w.status = 'pending' end`,
-    [webhookId, isRedelivery],
-  )
+    values: [webhookId, isRedelivery],
+  })
   return rows[0]
 }
 
 async function deliver(context: Context, webhook: WebhookRow, isRedelivery: boolean): Promise<void> {
   const { pool, clock, outbound } = context
   const startedAt = clock.now()
-  const attempt = await sendWebhook({
-    url: webhook.url,
-    body: webhook.body,
-    id: webhook.id,
-    secrets: inTurn(toSecrets(webhook, startedAt), webhook.attempts),
-    dispatcher: outbound.dispatcher,
-    now: startedAt,
-  })
-  await record(pool, { webhookId: webhook.id, isRedelivery, attempt, startedAt, now: clock.now() })
+  const attempt = await durable('webhook.send', () =>
+    sendWebhook({
+      url: webhook.url,
+      body: webhook.body,
+      id: webhook.id,
+      secrets: inTurn(toSecrets(webhook, startedAt), webhook.attempts),
+      dispatcher: outbound.dispatcher,
+      now: startedAt,
+    }),
+  )
+  const made = { webhookId: webhook.id, isRedelivery, attempt, startedAt }
+  await durable('webhook.record', () => record(pool, made))
 }
 
 // X-PixelByte-Signature has room for one secret. While two are good the old one goes first, since receivers change
@@ -107,54 +112,73 @@ interface Made {
   isRedelivery: boolean
   attempt: WebhookAttempt
   startedAt: Date
-  now: Date
 }
 
+const mostTries = 10
+
+/** Writes an attempt down, and plans the next one if that is due. */
 async function record(pool: pg.Pool, made: Made): Promise<void> {
-  const { webhookId, isRedelivery, attempt, now } = made
-  await transaction(pool, async (client) => {
-    // sent stays sent whatever becomes of later attempts; the lock makes the numbers below unique
-    const { rows } = await client.query<{ status: string; schedule: WebhookSchedule }>(
-      `update webhooks w set
-         status = case when $2 then 'sent' else w.status end,
-         redelivery_asked_at = case when $3 then null else w.redelivery_asked_at end
-       from jobs j, accounts a, users u
-       where w.id = $1 and j.id = w.job_id and a.id = j.account_id and u.id = a.user_id
-       returning w.status, u.webhook_schedule as schedule`,
-      [webhookId, attempt.delivered, isRedelivery],
-    )
-    const { status, schedule } = rows[0]!
-    const scheduled = await insertAttempt(client, made)
-    if (isRedelivery || status !== 'pending') return
-    const delayMs = nextAttemptDelayMs(scheduled, schedule)
-    if (delayMs === undefined) {
-      await client.query("update webhooks set status = 'failed' where id = $1", [webhookId])
-    } else {
-      await addDelivery(client, webhookId, { isRedelivery, runAt: new Date(now.getTime() + delayMs) })
+  for (let tries = 1; ; tries++) {
+    try {
+      if (made.attempt.delivered) await insertAttempt(pool, made)
+      else await transaction(pool, (client) => recordFailure(client, made))
+      return
+    } catch (error) {
+      // an attempt that ended at the same time has taken the number
+      if (!isTaken(error) || tries === mostTries) throw error
     }
-  })
+  }
 }
 
-/** Adds to the log, under the lock of the webhook's row; answers how many attempts of the schedule it has now. */
-async function insertAttempt(client: pg.PoolClient, made: Made): Promise<number> {
-  const { webhookId, isRedelivery, attempt, startedAt } = made
-  await client.query(
-    `insert into webhook_attempts (webhook_id, attempt, started_at, latency_ms, http_status, error, response_excerpt,
-       is_redelivery)
-     select $1, count(*) + 1, $2, $3, $4, $5, $6, $7 from webhook_attempts where webhook_id = $1`,
-    [
+async function recordFailure(client: pg.PoolClient, made: Made): Promise<void> {
+  const { webhookId, isRedelivery } = made
+  const { status, schedule, scheduled } = await insertAttempt(client, made)
+  if (isRedelivery || status !== 'pending') return
+  const delayMs = nextAttemptDelayMs(scheduled, schedule)
+  if (delayMs === undefined) {
+    await client.query("update webhooks set status = 'failed' where id = $1", [webhookId])
+  } else {
+    await addDelivery(client, webhookId, { isRedelivery, delayMs })
+  }
+}
+
+/**
+ * Adds to the log, in one statement: it is most of what a delivery costs. Sent stays sent whatever becomes of later
+ * attempts. Answers how the webhook stands, and how many attempts of the schedule it has had.
+ */
+async function insertAttempt(
+  db: Db,
+  { webhookId, isRedelivery, attempt, startedAt }: Made,
+): Promise<{ status: string; schedule: WebhookSchedule; scheduled: number }> {
+  const { rows } = await db.query<{ status: string; schedule: WebhookSchedule; scheduled: number }>({
+    name: 'record-webhook-attempt',
+    text: `
+      with webhook as (
+        update webhooks w set
+          status = case when $2 then 'sent' else w.status end,
+          redelivery_asked_at = case when $3 then null else w.redelivery_asked_at end
+        from jobs j, accounts a, users u
+        where w.id = $1 and j.id = w.job_id and a.id = j.account_id and u.id = a.user_id
+        returning w.id, w.status, u.webhook_schedule as schedule
+      ), made as (
+        select count(*)::int as all, count(*) filter (where not is_redelivery)::int as scheduled
+        from webhook_attempts where webhook_id = $1
+      ), attempt as (
+        insert into webhook_attempts (webhook_id, attempt, started_at, latency_ms, http_status, error, response_excerpt,
+          is_redelivery)
+        select id, made.all + 1, $4, $5, $6, $7, $8, $3 from webhook, made
+      )
+      select status, schedule, scheduled + (not $3)::int as scheduled from webhook, made`,
+    values: [
       webhookId,
+      attempt.delivered,
+      isRedelivery,
       startedAt,
       attempt.latencyMs,
       attempt.status ?? null,
       attempt.error ?? null,
       attempt.responseExcerpt,
-      isRedelivery,
     ],
-  )
-  const { rows } = await client.query<{ scheduled: number }>(
-    'select count(*)::int as scheduled from webhook_attempts where webhook_id = $1 and not is_redelivery',
-    [webhookId],
-  )
-  return rows[0]!.scheduled
+  })
+  return rows[0]!
 }

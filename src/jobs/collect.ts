@@ -1,0 +1,83 @@
+import { isUnavailable } from '../db.ts'
+import { durable } from '../fault-points.ts'
+import type { Json, ProviderOutput } from '../providers/provider.ts'
+import { addTask } from '../queue/tasks.ts'
+import { backoffMs } from './backoff.ts'
+import type { JobContext } from './context.ts'
+import { describe } from './dispatch.ts'
+import { OutputUnavailable, storeOutputs } from './outputs.ts'
+import { forget } from './poll.ts'
+import { askForOutputsAgain, collectKey } from './polls.ts'
+import { discardOutputs } from './retention.ts'
+import { completeJob, failJob } from './settle.ts'
+
+interface JobRow {
+  provider: string
+  outputs: ProviderOutput[]
+  output_failures: number
+  deadline_at: Date
+  operation: Json
+}
+
+// A result whose file can't be had is asked for anew this often before the job fails: about 15 s in all.
+const maxOutputFailures = 5
+const ownRetryDelayMs = 5_000
+/** A fault of our own, such as a full disk, is borne until this long after the job's time is over. */
+const ownTroubleLimitMs = 3_600_000
+
+/** Copies the outputs of a job that its upstream has done into our storage, and completes it. */
+export async function collectJob(context: JobContext, jobId: string): Promise<void> {
+  const job = await findJob(context, jobId)
+  if (job === undefined) return
+  const provider = context.provider(job.provider)
+  try {
+    const outputs = await durable('output.store', () => storeOutputs(context, jobId, job.outputs))
+    const isDone = await completeJob(context.pool, jobId, outputs, context.fileUrl, context.clock.now())
+    // it was ended by somebody else meanwhile, and nobody would look after the files
+    if (!isDone && (await hasFailed(context, jobId))) await discardOutputs(context.storage, jobId)
+    if (provider) await forget(context, provider, jobId, job.operation)
+  } catch (error) {
+    context.log.warn({ jobId, err: error }, 'output not stored')
+    const isOver = await tryAgain(context, jobId, job, error)
+    if (isOver && provider) await forget(context, provider, jobId, job.operation)
+  }
+}
+
+async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | undefined> {
+  const { rows } = await pool.query<JobRow>(
+    `select p.provider, p.outputs, p.output_failures, j.deadline_at, a.operation
+     from polls p
+     join jobs j on j.id = p.job_id
+     left join attempts a on a.job_id = j.id and a.status = 'accepted'
+     where p.job_id = $1 and p.outputs is not null and j.status = 'processing'`,
+    [jobId],
+  )
+  return rows[0]
+}
+
+/** True if the job was given up. */
+async function tryAgain(context: JobContext, jobId: string, job: JobRow, error: unknown): Promise<boolean> {
+  const { pool, clock } = context
+  const now = clock.now()
+  const isTheirs = error instanceof OutputUnavailable
+  const failures = job.output_failures + 1
+  const isTooLate = now.getTime() > job.deadline_at.getTime() + ownTroubleLimitMs
+  if (isTheirs ? failures >= maxOutputFailures : isTooLate && !isUnavailable(error)) {
+    return failJob(pool, jobId, { code: 'OUTPUT_UNAVAILABLE' }, now)
+  }
+  if (isTheirs) {
+    const delayMs = backoffMs(failures, { baseMs: 500, retryAfterMs: 500 * failures })
+    await askForOutputsAgain(pool, jobId, now, { delayMs, cause: describe(error) })
+  } else {
+    await addTask(pool, 'collect', { jobId }, { delayMs: ownRetryDelayMs, key: collectKey(jobId) })
+  }
+  return false
+}
+
+async function hasFailed({ pool }: JobContext, jobId: string): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    "select from jobs where id = $1 and status in ('failed', 'cancelled')",
+    [jobId],
+  )
+  return rowCount === 1
+}

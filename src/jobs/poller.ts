@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { coalesce } from '../coalesce.ts'
+import { durable } from '../fault-points.ts'
+import type { Provider } from '../providers/provider.ts'
+import type { JobContext } from './context.ts'
+import { pollJobs, reconcileJob } from './poll.ts'
+import { claimPolls, type DuePoll, type NextPoll, planPolls } from './polls.ts'
+
+/** How often it is looked whether a poll is due. A callback is acted on within this. */
+const idleMs = 50
+const troubleMs = 1_000
+/** Calls to one upstream under way at once, per process. */
+const callsPerUpstream = 16
+/** Longer than a call and what follows from it can take. */
+const leaseMs = 60_000
+const planTogether = 500
+
+/**
+ * Asks upstreams about jobs when they are due, until stopped; `stop` waits for the calls under way. Any number of
+ * processes do so side by side.
+ */
+export function startPoller(context: JobContext): { stop(): Promise<void> } {
+  const { pool, log } = context
+  const stopping = new AbortController()
+  const underWay = new Map(context.providers.map(({ name }) => [name, new Set<Promise<void>>()]))
+  const plan = coalesce(planTogether, async (next: NextPoll[]) => {
+    await planPolls(pool, next)
+    return next.map(() => undefined)
+  })
+
+  async function poll(provider: Provider, due: DuePoll[]): Promise<void> {
+    const isAsked = due[0]?.attempt_status === 'accepted'
+    const next = isAsked
+      ? await pollJobs(context, provider, due)
+      : [await reconcileJob(context, provider, due[0]!)]
+    await Promise.all(next.flatMap((planned) => (planned === undefined ? [] : [plan(planned)])))
+  }
+
+  function start(provider: Provider, due: DuePoll[]): void {
+    const calls = underWay.get(provider.name)!
+    const call = poll(provider, due)
+      // they are due again when their lease is over
+      .catch((error) => log.error({ provider: provider.name, err: error }, 'asking an upstream failed'))
+      .finally(() => calls.delete(call))
+    calls.add(call)
+  }
+
+  /** True if there may be more. */
+  async function round(): Promise<boolean> {
+    const wanted = context.providers.flatMap(({ name, pollBatch }) => {
+      const free = callsPerUpstream - underWay.get(name)!.size
+      return free > 0 ? [{ provider: name, most: free * pollBatch, batch: pollBatch }] : []
+    })
+    if (wanted.length === 0) return false
+    const due = await durable('poll.claim', () => claimPolls(pool, wanted, leaseMs))
+    for (const provider of context.providers) {
+      const mine = due.filter((job) => job.provider === provider.name)
+      const accepted = mine.filter((job) => job.attempt_status === 'accepted')
+      for (let at = 0; at < accepted.length; at += provider.pollBatch)
+        start(provider, accepted.slice(at, at + provider.pollBatch))
+      for (const job of mine) if (job.attempt_status !== 'accepted') start(provider, [job])
+    }
+    return wanted.some(({ provider, most }) => due.filter((job) => job.provider === provider).length === most)
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      let waitMs = idleMs
+      try {
+        if (await round()) waitMs = 0
+      } catch (error) {
+        log.error({ err: error }, 'looking for due polls failed')
+        waitMs = troubleMs
+      }
+      await sleep(waitMs, undefined, { signal: stopping.signal }).catch(() => {})
+    }
+  }
+
+  const running = run()
+  return {
+    async stop() {
+      stopping.abort()
+      await running
+      await Promise.all([...underWay.values()].flatMap((calls) => [...calls]))
+    },
+  }
+}

@@ -1,0 +1,177 @@
+import type pg from 'pg'
+import { type Db, transaction } from '../db.ts'
+import { durable } from '../fault-points.ts'
+import type { Json, ProviderOutput } from '../providers/provider.ts'
+import { addTask } from '../queue/tasks.ts'
+import type { AttemptStatus } from './life.ts'
+import { tell } from './life.ts'
+import type { JobStatus } from './read.ts'
+
+/** A job that is due to be asked about, with all that decides what to do. */
+export interface DuePoll {
+  job_id: string
+  provider: string
+  /** How often it was asked about, this time included. */
+  asked: number
+  failures: number
+  absences: number
+  status: JobStatus
+  model_slug: string
+  deadline_at: Date
+  completed_at: Date | null
+  unknown_outcome: 'refund' | 'hold'
+  /** The attempt that may be alive. */
+  attempt_id: string | null
+  attempt_status: Extract<AttemptStatus, 'sending' | 'accepted' | 'unknown'> | null
+  operation: Json
+  /** Since it was accepted or its answer lost, by the database's clock. */
+  elapsed_ms: number | null
+  /** It is still being sent, but by a process that is gone, or for too long. */
+  is_abandoned: boolean
+  /** Calls to the upstream fail. */
+  is_failing: boolean
+}
+
+/**
+ * Takes up to so many due polls of each provider, the longest due first; none while its circuit is open, one call's worth
+ * while it is tried whether it is back. They are due again after `leaseMs`, by which whoever took them should have said when
+ * to ask next.
+ */
+export async function claimPolls(
+  db: Db,
+  wanted: { provider: string; most: number; batch: number }[],
+  leaseMs: number,
+): Promise<DuePoll[]> {
+  const { rows } = await db.query<DuePoll>({
+    name: 'polls-claim',
+    text: `
+      with due as (
+        select found.job_id from unnest($1::text[], $2::int[], $4::int[]) as wanted (provider, most, batch)
+        left join upstreams u on u.name = wanted.provider
+        cross join lateral (
+          select job_id from polls
+          where polls.provider = wanted.provider and outputs is null and due_at <= now()
+          order by due_at limit case when u.open_until is null then most else least(most, batch) end
+          for update skip locked
+        ) as found
+        where coalesce(greatest(u.open_until, u.busy_until) <= now(), true)
+      ), claimed as (
+        update polls set due_at = now() + $3 * interval '1 ms', asked = asked + 1
+        from due where polls.job_id = due.job_id
+        returning polls.*
+      )
+      select c.job_id, c.provider, c.asked, c.failures, c.absences, j.status, j.model_slug, j.deadline_at, j.completed_at,
+        u.unknown_outcome, a.id as attempt_id, a.status as attempt_status, a.operation,
+        (1000 * extract(epoch from now() - a.answered_at))::float8 as elapsed_ms,
+        a.status = 'sending' and (p.id is null or a.started_at < now() - interval '2 minutes') as is_abandoned,
+        coalesce(s.failures, 0) > 0 as is_failing
+      from claimed c
+      join jobs j on j.id = c.job_id
+      join accounts b on b.id = j.account_id
+      join users u on u.id = b.user_id
+      left join attempts a on a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown')
+      left join processes p on p.id = a.process_id and p.beat_at > now() - interval '15 s'
+      left join upstreams s on s.name = c.provider`,
+    values: [
+      wanted.map(({ provider }) => provider),
+      wanted.map(({ most }) => most),
+      leaseMs,
+      wanted.map(({ batch }) => batch),
+    ],
+  })
+  return rows
+}
+
+export interface NextPoll {
+  jobId: string
+  delayMs: number
+  failures: number
+  absences: number
+}
+
+/** Plans the next polls of jobs that were claimed. One that a callback has brought forward meanwhile stays due. */
+export async function planPolls(db: Db, next: NextPoll[]): Promise<void> {
+  await db.query({
+    name: 'polls-plan',
+    text: `
+      update polls set
+        due_at = case when due_at <= now() then due_at else now() + delay * interval '1 ms' end,
+        failures = next.failures,
+        absences = next.absences
+      from unnest($1::text[], $2::float8[], $3::int[], $4::int[]) as next (job_id, delay, failures, absences)
+      where polls.job_id = next.job_id and outputs is null`,
+    values: [
+      next.map(({ jobId }) => jobId),
+      next.map(({ delayMs }) => delayMs),
+      next.map(({ failures }) => failures),
+      next.map(({ absences }) => absences),
+    ],
+  })
+}
+
+/** Has the upstream asked at once about a job; does nothing for one that is not at an upstream. */
+export async function bringPollForward(db: Db, jobId: string): Promise<void> {
+  await db.query({
+    name: 'poll-bring-forward',
+    text: 'update polls set due_at = now() where job_id = $1 and outputs is null and due_at > now()',
+    values: [jobId],
+  })
+}
+
+/** The upstream is done: a task copies what it made. False if the job has ended, or a task does so already. */
+export async function planCollect(
+  pool: pg.Pool,
+  { jobId, attemptId, at }: { jobId: string; attemptId: string; at: Date },
+  outputs: ProviderOutput[],
+): Promise<boolean> {
+  const plan = async (client: pg.PoolClient) => {
+    const { rowCount } = await client.query(
+      `with job as (select id from jobs where id = $1 and status = 'processing' for update)
+       update polls set outputs = $2 from job where polls.job_id = job.id and outputs is null`,
+      [jobId, JSON.stringify(outputs)],
+    )
+    if (rowCount === 0) return false
+    await client.query('update attempts set finished_at = coalesce(finished_at, now()) where id = $1', [
+      attemptId,
+    ])
+    await tell(client, jobId, 'output_ready', at)
+    await addTask(client, 'collect', { jobId }, { key: collectKey(jobId) })
+    return true
+  }
+  return durable('poll.answer', () => transaction(pool, plan))
+}
+
+/** One task at most waits to copy a job's outputs. */
+export function collectKey(jobId: string): string {
+  return `collect:${jobId}`
+}
+
+/**
+ * The outputs could not be had as they were named: the upstream is asked for them again. Answers how often that has
+ * happened; undefined if the job has ended.
+ */
+export async function askForOutputsAgain(
+  pool: pg.Pool,
+  jobId: string,
+  at: Date,
+  options: { delayMs: number; cause: string },
+): Promise<void> {
+  await transaction(pool, async (client) => {
+    const { rowCount } = await client.query(
+      `with job as (select id from jobs where id = $1 and status = 'processing' for update)
+       update polls set outputs = null, output_failures = output_failures + 1, due_at = now() + $2 * interval '1 ms'
+       from job where polls.job_id = job.id and outputs is not null`,
+      [jobId, options.delayMs],
+    )
+    if (rowCount === 1) await tell(client, jobId, 'output_retried', at, { cause: options.cause })
+  })
+}
+
+/** Nothing more is asked about the job. `late`: its upstream has a result, too late; the timeline tells so. */
+export async function dropPoll(pool: pg.Pool, jobId: string, late?: { at: Date }): Promise<void> {
+  await transaction(pool, async (client) => {
+    await client.query('select from jobs where id = $1 for update', [jobId])
+    const { rowCount } = await client.query('delete from polls where job_id = $1', [jobId])
+    if (rowCount === 1 && late) await tell(client, jobId, 'late_result', late.at)
+  })
+}
