@@ -271,5 +271,10 @@ test('nothing is left behind: the ledger is in order, and no task, input or rend
     return rowCount === 0
   })
   assert.deepEqual(await readdir(join(gateway.dataDir, 'tmp')), [])
-  assert.deepEqual(await readdir(join(gateway.dataDir, 'files', 'sandbox')), [])
+  const kept = await readdir(join(gateway.dataDir, 'files', 'sandbox'))
+  // beside the jobs there is the process's own sign of life
+  assert.deepEqual(
+    kept.filter((name) => !name.startsWith('process-')),
+    [],
+  )
 })
