@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
-import { loadConfig } from '../src/config.ts'
+import { type Config, loadConfig } from '../src/config.ts'
+import type { Provider } from '../src/providers/provider.ts'
 import { serve } from '../src/serve.ts'
 import { atEnd } from './at-end.ts'
 
@@ -32,6 +33,8 @@ export async function startGateway(options: {
   databaseUrl: string
   role?: 'all' | 'api'
   allowPrivateNetwork?: boolean
+  settings?: Partial<Config>
+  upstreams?: Provider[]
 }): Promise<Gateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'filmgate-gateway-'))
   const config = loadConfig({
@@ -41,7 +44,8 @@ export async function startGateway(options: {
     FILMGATE_ALLOW_PRIVATE_NETWORK: options.allowPrivateNetwork ? '1' : '',
   })
   const log = pino({ level: process.env.FILMGATE_TEST_LOG ?? 'silent' }, pino.destination(2))
-  const server = await serve({ ...config, role: options.role ?? 'all' }, log, () => {})
+  const { role = 'all', settings, upstreams = [] } = options
+  const server = await serve({ ...config, ...settings, role }, log, () => {}, { upstreams })
   const url = server.url!
   let stopped: Promise<void> | undefined
   const stop = () => {

@@ -39,17 +39,15 @@ export function serveFiles(app: FastifyInstance, { pool, storage, verifyUrl }: S
     if (range === 'unsatisfiable') {
       return reply.status(416).header('content-range', `bytes */${found.bytes}`).send()
     }
-    const opened = await storage.open(key, range)
-    if (opened === undefined) throw await missing(pool, key)
     if (range !== undefined) {
       reply.status(206).header('content-range', `bytes ${range.start}-${range.end}/${found.bytes}`)
     }
-    reply.header('content-length', opened.bytes)
     if (request.method === 'HEAD') {
-      opened.stream.destroy()
-      return reply.send()
+      return reply.header('content-length', range ? range.end - range.start + 1 : found.bytes).send()
     }
-    return reply.send(opened.stream)
+    const opened = await storage.open(key, range)
+    if (opened === undefined) throw await missing(pool, key)
+    return reply.header('content-length', opened.bytes).send(opened.stream)
   }
 }
 
