@@ -5,7 +5,9 @@ import { readdir } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { startS3Server } from '../../../test/s3-server.ts'
 import type { Clock } from '../../clock.ts'
+import { createS3Storage } from '../../storage/s3.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Json } from '../provider.ts'
 import { accepted, callContext, ended, handClock, inStorage, polled, requestOf } from './fixture.ts'
@@ -39,19 +41,48 @@ function stateIn(storage: Storage): Promise<JobState | null> {
   return readJson<JobState>(storage, jobKeys('job_1').state)
 }
 
+async function handOver(storage: Storage, first: Sandbox, second: Sandbox): Promise<void> {
+  const operation = await accepted(first, requestOf({}))
+  assert.deepEqual(await second.find!('job_1', callContext), { outcome: 'found', operation })
+  const outcome = await ended(second, operation)
+  assert.equal(outcome.status, 'succeeded')
+  const { source } = outcome.outputs[0]!
+  assert.ok('key' in source && (await storage.stat(source.key)) !== undefined)
+  assert.equal((await stateIn(storage))?.attempt, 1)
+  await second.forget!(operation)
+  assert.deepEqual(await polled(first, operation), { status: 'absent' })
+}
+
 test('a job of one machine is found, polled, collected and forgotten by another', async () => {
   await withMachines(async ({ storage, machine }) => {
-    const [first, second] = [machine(), machine()]
-    const operation = await accepted(first, requestOf({}))
-    assert.deepEqual(await second.find!('job_1', callContext), { outcome: 'found', operation })
-    const outcome = await ended(second, operation)
-    assert.equal(outcome.status, 'succeeded')
-    const { source } = outcome.outputs[0]!
-    assert.ok('key' in source && (await storage.stat(source.key)) !== undefined)
-    assert.equal((await stateIn(storage))?.attempt, 1)
-    await second.forget!(operation)
-    assert.deepEqual(await polled(first, operation), { status: 'absent' })
+    await handOver(storage, machine(), machine())
   })
+})
+
+test('so it is with an S3-compatible store, which is asked for little', async () => {
+  const server = await startS3Server()
+  let writes = 0
+  server.meddle = ({ method }) => {
+    if (method === 'PUT' || method === 'POST') writes++
+    return false
+  }
+  const settings = await server.newBucket()
+  try {
+    await withMachines(async ({ directory, machine }) => {
+      const stores = await Promise.all(
+        ['first', 'second'].map(() => createS3Storage(settings, { temporaryDirectory: directory })),
+      )
+      const [first, second] = stores.map((storage) => machine({ storage, heartbeatEveryMs: 3_600_000 }))
+      writes = 0
+      await handOver(stores[0]!, first!, second!)
+      // a heartbeat, the request, two states and the film
+      assert.equal(writes, 5)
+      for (const sandbox of [first!, second!]) await sandbox.close()
+      for (const store of stores) store.close()
+    })
+  } finally {
+    await server.stop()
+  }
 })
 
 test('the jobs of a machine that is killed are ended by another, the one under way and the one in line', async () => {
