@@ -94,6 +94,3 @@ alter table users
   add unknown_outcome unknown_outcome_policy not null default 'refund',
   -- days that outputs are kept after a job has completed; null: for ever
   add retention_days int check (retention_days > 0);
-
-alter table job_outputs add deleted_at timestamptz;
-create index job_outputs_kept on job_outputs (job_id) where deleted_at is null;

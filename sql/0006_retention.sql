@@ -3,7 +3,6 @@
 alter table jobs
   add outputs_deleted_at timestamptz,
   add constraint jobs_outputs_deleted check (outputs_deleted_at is null or status = 'completed');
-alter table job_outputs drop column if exists deleted_at;
 -- What is past its account's retention, the oldest first, among any number of jobs whose files stay or are gone.
 create index jobs_with_files on jobs (account_id, completed_at)
   where status = 'completed' and outputs_deleted_at is null;

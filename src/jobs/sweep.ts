@@ -1,10 +1,11 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { addTask, dispatchKey } from '../queue/tasks.ts'
+import { addTask, dispatchKey, removeDeadTasks } from '../queue/tasks.ts'
 import { deleteOldUploads } from '../uploads/uploads.ts'
 import { reviveWebhooks } from '../webhooks/deliveries.ts'
 import type { JobContext } from './context.ts'
 import { collectKey } from './polls.ts'
+import { deleteExpiredOutputs } from './retention.ts'
 import { failJob } from './settle.ts'
 
 type SweepContext = Pick<
@@ -18,7 +19,7 @@ const atOnce = 500
 
 /**
  * Finds jobs and webhooks that no task looks after any more, and removes what has outlived its use: idempotency
- * keys after 24 hours, uploads after their last use, files of tasks that died.
+ * keys after 24 hours, uploads after their last use, outputs past their account's retention, files of tasks that died.
  */
 export async function sweep(context: SweepContext): Promise<void> {
   const dayAgo = new Date(context.clock.now().getTime() - dayMs)
@@ -27,6 +28,8 @@ export async function sweep(context: SweepContext): Promise<void> {
     () => reviveWebhooks(context),
     () => context.pool.query('delete from idempotency_keys where created_at < $1', [dayAgo]),
     () => deleteOldUploads(context.pool, context.storage, dayAgo),
+    () => deleteExpiredOutputs(context),
+    () => removeDeadTasks(context.pool, dayMs),
     () => removeOldFiles(context),
   ]
   for (const step of steps) {

@@ -51,3 +51,13 @@ export async function addDispatchTasks(db: Db, jobIds: string[]): Promise<void> 
     values: [jobIds],
   })
 }
+
+/** Removes tasks that have used up their attempts: what they were for was given new ones by the sweep, or is over. */
+export async function removeDeadTasks(db: Db, olderThanMs: number): Promise<void> {
+  await db.query(
+    `select from graphile_worker.complete_jobs(array(
+       select id from graphile_worker.jobs
+       where attempts >= max_attempts and locked_at is null and updated_at < now() - $1 * interval '1 ms' limit 1000))`,
+    [olderThanMs],
+  )
+}
