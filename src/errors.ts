@@ -239,8 +239,8 @@ export const apiErrors = {
     title: 'Too many requests',
     retryable: true,
     meaning:
-      'The key, or this version of the model, was used more often than the operator allows, or the account has uploaded as much as it may.',
-    remedy: 'Wait for Retry-After seconds, and spread the requests.',
+      'The key, or this version of the model, was used more often than the operator allows, the account has uploaded as much as it may, or too many jobs are being watched.',
+    remedy: 'Wait for Retry-After seconds, and spread the requests or end a stream.',
   },
   CONFIG_ERROR: {
     status: 500,

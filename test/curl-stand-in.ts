@@ -16,7 +16,7 @@ for (let option = rest.shift(); option !== undefined; option = rest.shift()) {
   else if (option === '--data-binary')
     body = new Uint8Array(readFileSync((rest.shift() ?? '').replace(/^@/, '')))
   else if (option === '--output') output = rest.shift()
-  else if (option !== '--globoff') url = option
+  else if (!['--globoff', '--no-buffer'].includes(option)) url = option
 }
 const answer = await fetch(url, {
   method: method ?? (body === undefined ? 'GET' : 'POST'),

@@ -29,7 +29,9 @@ export function endpointPage(operation: Operation, known: Known): string {
     '## Answer',
     operation.answerType === undefined
       ? sections(
-          '`200 OK`, with the header `x-request-id`.',
+          operation.isStream
+            ? '`200 OK`, `text/event-stream`: server-sent events, each with an `id`, a name in `event`, and as `data`:'
+            : '`200 OK`, with the header `x-request-id`.',
           fence('json', JSON.stringify(operation.example, null, 2)),
           answerTable(operation.answer),
         ).trimEnd()

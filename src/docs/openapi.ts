@@ -82,7 +82,7 @@ function errorExample(code: ApiErrorCode): JsonObject {
 
 function describe(operation: Operation, models: string[]): JsonObject {
   const body = withModels(operation.body, models)
-  const { bodyType, exampleBody, example, answer, answerType, scope } = operation
+  const { bodyType, exampleBody, scope } = operation
   const needs = scope === undefined || scope === 'any' ? [] : [`Needs the scope \`${scope}\`.`]
   return {
     operationId: slugOf(operation).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
@@ -114,12 +114,20 @@ function describe(operation: Operation, models: string[]): JsonObject {
       200: {
         description: operation.summary,
         headers: requestIdHeader,
-        content:
-          answerType === undefined ? { 'application/json': { schema: answer, example } } : { '*/*': {} },
+        content: answerContent(operation),
       },
+      ...(operation.isStream && {
+        204: { description: 'There are no more events, and there will be none.', headers: requestIdHeader },
+      }),
       ...errorResponses(operation.errors),
     },
   }
+}
+
+// Of a stream the schema is that of one event's data: OpenAPI 3.1 has no word for events.
+function answerContent({ answer, answerType, example, isStream }: Operation): JsonObject {
+  if (answerType !== undefined) return { '*/*': {} }
+  return { [isStream ? 'text/event-stream' : 'application/json']: { schema: answer, example } }
 }
 
 /** The body with the models that there are as examples of its field `model`. */

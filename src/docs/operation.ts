@@ -23,6 +23,8 @@ export interface Operation {
   bodyType?: string | undefined
   /** Media type of an answer that is no JSON. */
   answerType?: string | undefined
+  /** The answer is a stream of server-sent events, with such data as `answer` describes. */
+  isStream?: true | undefined
   /** The example as curl, where it can't be made from the rest. */
   sample?: string | undefined
 }

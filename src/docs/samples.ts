@@ -7,6 +7,8 @@ export interface SampleRequest {
   url: string
   hasKey: boolean
   body?: unknown
+  /** What comes are server-sent events. */
+  isStream?: true | undefined
 }
 
 /** What samples can name without the reader: the server, and ids of what there is, by the name of the parameter. */
@@ -19,20 +21,21 @@ export interface Known {
 export function samples(request: SampleRequest): string {
   return sections(
     fence('sh', curl(request), 'curl'),
-    fence('ts', typescript(request), 'TypeScript'),
-    fence('python', python(request), 'Python'),
+    fence('ts', request.isStream ? typescriptOfEvents(request) : typescript(request), 'TypeScript'),
+    fence('python', request.isStream ? pythonOfEvents(request) : python(request), 'Python'),
   ).trimEnd()
 }
 
 /** The request that an operation's declaration gives as its example. */
 export function sampleOf(operation: Operation, { origin, ids }: Known): SampleRequest {
-  const { method, exampleBody, scope } = operation
+  const { method, exampleBody, scope, isStream } = operation
   const path = operation.path.replace(/:(\w+)\+?/g, (_, name: string) => {
     const full = idName(name, operation.path)
     return ids[full] ?? `$${variable(full)}`
   })
   const url = `${origin}${path}`
-  return { method, url, hasKey: scope !== undefined, ...(exampleBody !== undefined && { body: exampleBody }) }
+  const body = exampleBody === undefined ? {} : { body: exampleBody }
+  return { method, url, hasKey: scope !== undefined, isStream, ...body }
 }
 
 /** An `:id` is named for the noun before it: jobId in /jobs/:id. */
@@ -52,10 +55,10 @@ function variable(name: string): string {
 /** Stands in example bodies for an address of the reader's own. */
 const ownReceiver = 'https://example.com/hooks/filmgate'
 
-function curl({ method, url, hasKey, body }: SampleRequest): string {
+function curl({ method, url, hasKey, body, isStream }: SampleRequest): string {
   const quoted = /[$&?]/.test(url) ? `"${url}"` : url
   const lines = [
-    `curl ${method === 'GET' ? '' : `-X ${method} `}${quoted}`,
+    `curl ${isStream ? '--no-buffer ' : ''}${method === 'GET' ? '' : `-X ${method} `}${quoted}`,
     ...(hasKey ? ['-H "Authorization: Bearer $FILMGATE_API_KEY"'] : []),
     ...(body === undefined ? [] : ['-H "Content-Type: application/json"', `-d '${shellQuoted(body)}'`]),
   ]
@@ -63,9 +66,6 @@ function curl({ method, url, hasKey, body }: SampleRequest): string {
 }
 
 function typescript({ method, url, hasKey, body }: SampleRequest): string {
-  const address = url.includes('$')
-    ? `\`${url.replace(/\$([A-Z_]+)/g, (_, name) => `\${process.env.${name}}`)}\``
-    : `'${url}'`
   const headers = [
     ...(hasKey ? [`    Authorization: \`Bearer \${process.env.FILMGATE_API_KEY}\`,`] : []),
     ...(body === undefined ? [] : ["    'Content-Type': 'application/json',"]),
@@ -80,20 +80,33 @@ function typescript({ method, url, hasKey, body }: SampleRequest): string {
         ]),
   ]
   return [
-    `const response = await fetch(${address}${options.length === 0 ? ')' : `, {\n${options.join('\n')}\n})`}`,
+    `const response = await fetch(${typescriptAddress(url)}${options.length === 0 ? ')' : `, {\n${options.join('\n')}\n})`}`,
     'const answer = await response.json()',
     `if (!response.ok) throw new Error(\`\${answer.error.code}: \${answer.error.message}\`)`,
     'console.log(answer)',
   ].join('\n')
 }
 
+function typescriptAddress(url: string): string {
+  if (!url.includes('$')) return `'${url}'`
+  return `\`${url.replace(/\$([A-Z_]+)/g, (_, name) => `\${process.env.${name}}`)}\``
+}
+
+// Its loop ends when the server says that nothing will come any more.
+function typescriptOfEvents({ url }: SampleRequest): string {
+  return `import { createEventSource } from 'eventsource-client'
+
+const events = createEventSource({
+  url: ${typescriptAddress(url)},
+  headers: { Authorization: \`Bearer \${process.env.FILMGATE_API_KEY}\` },
+})
+for await (const { event, data } of events) console.log(event, JSON.parse(data))`
+}
+
 function python({ method, url, hasKey, body }: SampleRequest): string {
   const isFilled = url.includes('$')
-  const address = isFilled
-    ? `f"${url.replace(/\$([A-Z_]+)/g, (_, name) => `{os.environ['${name}']}`)}"`
-    : `"${url}"`
   const lines = [
-    `    ${address},`,
+    `    ${pythonAddress(url)},`,
     ...(hasKey ? [`    headers={"Authorization": f"Bearer {os.environ['FILMGATE_API_KEY']}"},`] : []),
     ...(body === undefined
       ? []
@@ -112,6 +125,30 @@ function python({ method, url, hasKey, body }: SampleRequest): string {
     `    raise RuntimeError(f"{answer['error']['code']}: {answer['error']['message']}")`,
     'print(answer)',
   ].join('\n')
+}
+
+function pythonAddress(url: string): string {
+  if (!url.includes('$')) return `"${url}"`
+  return `f"${url.replace(/\$([A-Z_]+)/g, (_, name) => `{os.environ['${name}']}`)}"`
+}
+
+function pythonOfEvents({ url }: SampleRequest): string {
+  return `import json
+import os
+
+import requests
+
+response = requests.get(
+    ${pythonAddress(url)},
+    headers={"Authorization": f"Bearer {os.environ['FILMGATE_API_KEY']}"},
+    stream=True,
+    timeout=60,
+)
+response.raise_for_status()
+for line in response.iter_lines(decode_unicode=True):
+    field, _, value = line.partition(":")
+    if field == "data":
+        print(json.loads(value))`
 }
 
 function shellQuoted(body: unknown): string {

@@ -25,6 +25,7 @@ import { getJobRoute } from './get-job.ts'
 import { getModelRoute } from './get-model.ts'
 import { getUploadRoute } from './get-upload.ts'
 import { serveHealth } from './health.ts'
+import { jobEventsRoute } from './job-events.ts'
 import { listJobsRoute } from './list-jobs.ts'
 import { listModelsRoute } from './list-models.ts'
 import { listProvidersRoute } from './list-providers.ts'
@@ -43,6 +44,7 @@ export const routes: AnyRoute[] = [
   submitJobRoute,
   estimateJobRoute,
   getJobRoute,
+  jobEventsRoute,
   listJobsRoute,
   cancelJobRoute,
   deleteOutputsRoute,
@@ -116,6 +118,8 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
+  // streams, and submits that wait for their job, would hold the closing up
+  app.addHook('preClose', async () => services.watch.stop())
   for (const declared of routes) register(app, services, declared)
   serveHealth(app, services)
   acceptUploads(app, services)

@@ -1,10 +1,11 @@
 import { Type } from 'typebox'
-import { progressOf } from '../jobs/read.ts'
-import { toPublicOutput } from '../jobs/settle.ts'
+import { type JobDetails, progressOf } from '../jobs/read.ts'
+import { type FileUrl, toPublicOutput } from '../jobs/settle.ts'
 import { route } from './route.ts'
 import { jobIdParams, jobStatus, metadata, microCents, moment, orNull, progress } from './schemas.ts'
 
-const answer = Type.Object({
+/** A job as get shows it. */
+export const jobAnswer = Type.Object({
   jobId: Type.String(),
   status: jobStatus,
   progress,
@@ -52,7 +53,7 @@ export const getJobRoute = route({
   summary: 'How a job stands, and its files once it has completed.',
   scope: 'check_status',
   params: jobIdParams,
-  answer,
+  answer: jobAnswer,
   example: {
     jobId: 'job_mi8q2k0x1f7d2m9c4p6t8w0z',
     status: 'completed',
@@ -77,26 +78,27 @@ export const getJobRoute = route({
   },
   errors: ['JOB_NOT_FOUND', 'UNAUTHORIZED_ACCESS'],
   async handler({ params, caller }, services) {
-    const job = await services.getJob(caller.accountId, params.jobId)
-    const outputs = job.outputs.map((output) => ({
-      ...toPublicOutput(output, services.fileUrl),
-      type: output.type,
-    }))
-    return {
-      jobId: job.jobId,
-      status: job.status,
-      progress: progressOf[job.status],
-      output: outputs[0]?.url ?? null,
-      outputs: outputs.length === 0 ? null : outputs,
-      outputsDeletedAt: job.outputsDeletedAt?.toISOString() ?? null,
-      error: job.error,
-      createdAt: job.createdAt.toISOString(),
-      completedAt: job.completedAt?.toISOString() ?? null,
-      model: job.modelSlug,
-      costMicroCents: job.costMicroCents,
-      refundedMicroCents: job.refundedMicroCents,
-      webhookStatus: job.webhookStatus,
-      ...(job.metadata && { metadata: job.metadata }),
-    }
+    return describeJob(await services.getJob(caller.accountId, params.jobId), services.fileUrl)
   },
 })
+
+/** A job as get shows it, with new links to its files. */
+export function describeJob(job: JobDetails, fileUrl: FileUrl) {
+  const outputs = job.outputs.map((output) => ({ ...toPublicOutput(output, fileUrl), type: output.type }))
+  return {
+    jobId: job.jobId,
+    status: job.status,
+    progress: progressOf[job.status],
+    output: outputs[0]?.url ?? null,
+    outputs: outputs.length === 0 ? null : outputs,
+    outputsDeletedAt: job.outputsDeletedAt?.toISOString() ?? null,
+    error: job.error,
+    createdAt: job.createdAt.toISOString(),
+    completedAt: job.completedAt?.toISOString() ?? null,
+    model: job.modelSlug,
+    costMicroCents: job.costMicroCents,
+    refundedMicroCents: job.refundedMicroCents,
+    webhookStatus: job.webhookStatus,
+    ...(job.metadata && { metadata: job.metadata }),
+  }
+}

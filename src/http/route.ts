@@ -2,7 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import type { Static, TSchema } from 'typebox'
 import type { Caller } from '../accounts/authenticate.ts'
 import type { KeyScope } from '../accounts/keys.ts'
-import type { ApiErrorCode } from '../errors.ts'
+import { ApiError, type ApiErrorCode } from '../errors.ts'
+import { EventStream, sendEvents } from './event-stream.ts'
 import { Prepared, sendPrepared } from './prepared.ts'
 import type { Services } from './services.ts'
 
@@ -33,6 +34,8 @@ export interface Route<
   /** Headers of its own; for the docs. */
   headers?: TSchema
   answer: Answer
+  /** The answer is a stream of server-sent events, each with data as `answer` says. */
+  isStream?: true
   example: Static<Answer>
   /** A body that is answered as `example` is; for the docs. */
   exampleBody?: Static<Body>
@@ -49,7 +52,7 @@ export interface Route<
     },
     services: Services,
     reply: FastifyReply,
-  ): Promise<Static<Answer> | Prepared<Static<Answer>>>
+  ): Promise<Static<Answer> | Prepared<Static<Answer>> | EventStream<Static<Answer>>>
 }
 
 export type AnyRoute = Route<TSchema, TSchema, TSchema, TSchema>
@@ -100,9 +103,8 @@ export function register(app: FastifyInstance, services: Services, declared: Any
     onRequest: async (request, reply) => {
       // shared caches know that an Authorization header makes answers private, but not that x-api-key does
       if (scope !== undefined) reply.header('cache-control', 'no-store')
-      const key = readKey(request)
-      if (scope === undefined && key === undefined) return
-      request.caller = await services.authenticate(key, scope === 'any' ? undefined : scope, request.ip)
+      if (scope === undefined && readKey(request) === undefined) return
+      request.caller = await authenticate(services, scope, request)
       await takeOfKey(services, request.caller)
     },
     ...(rest !== undefined && {
@@ -127,13 +129,30 @@ export function register(app: FastifyInstance, services: Services, declared: Any
       underWay.add(work)
       const done = () => underWay.delete(work)
       work.then(done, done)
-      return work.then((answer) =>
-        answer instanceof Prepared ? sendPrepared(request, reply, answer) : answer,
-      )
+      return work.then((answer) => {
+        if (answer instanceof Prepared) return sendPrepared(request, reply, answer)
+        if (answer instanceof EventStream) return sendEvents(reply, answer, mayRead(services, scope, request))
+        return answer
+      })
     },
   }
   if (method === 'GET' || body) app.route(options)
   else app.register(async (scope) => ignoreBody(scope).route(options))
+}
+
+function authenticate(services: Services, scope: RouteScope, request: FastifyRequest): Promise<Caller> {
+  return services.authenticate(readKey(request), scope === 'any' ? undefined : scope, request.ip)
+}
+
+/** Whether the key is still good; where nobody can say so now, it is. */
+function mayRead(services: Services, scope: RouteScope, request: FastifyRequest): () => Promise<boolean> {
+  return async () => {
+    if (request.caller === undefined) return true
+    return authenticate(services, scope, request).then(
+      () => true,
+      (error) => !(error instanceof ApiError),
+    )
+  }
 }
 
 async function takeOfKey({ rateLimits }: Services, caller: Caller): Promise<void> {

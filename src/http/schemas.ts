@@ -22,7 +22,7 @@ export const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schem
 // Type.Record says nothing of the length of names, and lets a name with a line break have any value.
 export const metadata = Type.Unsafe<Record<string, string>>({
   type: 'object',
-  description: 'At most 16 short strings of your own, given back by get, list and webhook.',
+  description: 'At most 16 short strings of your own, given back by get, list, events and webhook.',
   maxProperties: 16,
   propertyNames: { type: 'string', minLength: 1, maxLength: 40, pattern: storablePattern },
   additionalProperties: { type: 'string', maxLength: 500, pattern: storablePattern },

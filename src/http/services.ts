@@ -3,6 +3,8 @@ import type { Authenticate } from '../accounts/authenticate.ts'
 import type { AcceptContext } from '../jobs/accept.ts'
 import type { GetJob } from '../jobs/read.ts'
 import type { FileUrl } from '../jobs/settle.ts'
+import type { ReadEvents } from '../jobs/timeline.ts'
+import type { JobWatch } from '../jobs/watch.ts'
 import type { PolicySource } from '../policy/policy.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -12,6 +14,8 @@ export interface Services extends AcceptContext {
   pool: pg.Pool
   authenticate: Authenticate
   getJob: GetJob
+  readEvents: ReadEvents
+  watch: JobWatch
   policies: PolicySource
   storage: Storage
   fileUrl: FileUrl

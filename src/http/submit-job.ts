@@ -1,10 +1,14 @@
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { acceptJob } from '../jobs/accept.ts'
+import { hasEnded } from '../jobs/timeline.ts'
 import { storablePattern } from '../json-schema.ts'
+import { describeJob, jobAnswer } from './get-job.ts'
 import { readModelNames } from './model-names.ts'
+import { applied, readPreferences } from './prefer.ts'
 import { route } from './route.ts'
-import { metadata, microCents, moment } from './schemas.ts'
+import { jobStatus, metadata, microCents, moment } from './schemas.ts'
+import { joinWatch, waitForEnd } from './watcher.ts'
 
 const body = Type.Object(
   {
@@ -47,15 +51,23 @@ const headers = Type.Object({
       description: 'Makes it safe to send the request again: the same key is one job, for 24 hours.',
     }),
   ),
+  Prefer: Type.Optional(
+    Type.String({
+      description:
+        '`wait=60` has the answer wait until the job has ended, up to so many seconds, 60 at most.',
+    }),
+  ),
 })
 
-const answer = Type.Object({
+const submitted = {
   jobId: Type.String({ description: 'What get, cancel and the webhook know the job by.' }),
   requestId: Type.String({ description: 'As in the header x-request-id; the webhook repeats it.' }),
-  status: Type.Literal('pending'),
+  status: { ...jobStatus, description: '`pending`; what it is by then where the answer has waited.' },
   estimatedCompletionTime: moment,
   costMicroCents: microCents,
-})
+}
+const ended = Type.Partial(Type.Omit(jobAnswer, ['jobId', 'status', 'costMicroCents']))
+const answer = Type.Object({ ...submitted, ...ended.properties })
 
 export const submitJobRoute = route({
   method: 'POST',
@@ -63,7 +75,7 @@ export const submitJobRoute = route({
   name: 'Submit a job',
   summary: 'Checks, prices, charges and queues a job. It is durable once this is answered.',
   description:
-    'The answer comes before the job is rendered: [get the job](/docs/endpoints/get-a-job) until it has ended, or name a `webhookUrl`. With an [`Idempotency-Key`](/docs/idempotency), a request that was sent before is answered as the first time, with the header `idempotent-replayed: true`.',
+    'The answer comes before the job is rendered: [get the job](/docs/endpoints/get-a-job) until it has ended, or name a `webhookUrl`. With an [`Idempotency-Key`](/docs/idempotency), a request that was sent before is answered as the first time, with the header `idempotent-replayed: true`. With [`Prefer: wait=60`](/docs/jobs#wait-for-it) the answer waits for the end of the job; if that comes, it has the fields of a [job](/docs/endpoints/get-a-job) as well.',
   scope: 'submit_job',
   headers,
   body,
@@ -110,13 +122,25 @@ export const submitJobRoute = route({
     const idempotencyKey = readIdempotencyKey(headers['idempotency-key'])
     const accepted = await acceptJob(services, caller, request, { requestId, idempotencyKey })
     if (accepted.replayed) reply.header('idempotent-replayed', 'true')
-    return {
+    const submitted = {
       jobId: accepted.jobId,
       requestId: accepted.requestId,
       status: 'pending' as const,
       estimatedCompletionTime: accepted.estimatedCompletionAt.toISOString(),
       costMicroCents: Number(accepted.costMicroCents),
     }
+    const preferences = readPreferences(headers.prefer)
+    const { waitSeconds } = preferences
+    const watcher = waitSeconds === undefined ? undefined : joinWatch(services.watch, caller.accountId, reply)
+    // a preference that can't be followed is none
+    if (watcher instanceof ApiError) return submitted
+    const header = applied(preferences)
+    if (header !== undefined) reply.header('preference-applied', header)
+    if (watcher === undefined || waitSeconds === undefined) return submitted
+    const job = await waitForEnd(services, caller.accountId, accepted.jobId, watcher, waitSeconds * 1000)
+    if (job === undefined) return submitted
+    if (!hasEnded(job.status)) return { ...submitted, status: job.status }
+    return { ...submitted, ...describeJob(job, services.fileUrl) }
   },
 })
 

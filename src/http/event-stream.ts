@@ -1,0 +1,85 @@
+import { Readable } from 'node:stream'
+import { createEventBuffer } from 'better-sse'
+import type { FastifyReply } from 'fastify'
+
+/** One server-sent event. Its id is what a client that comes back names as the last it has seen. */
+export interface ServerEvent<Data> {
+  id: string
+  event: string
+  data: Data
+}
+
+/** An answer that is a stream of server-sent events. */
+export class EventStream<Data> {
+  /** Undefined in it is silence that has lasted for long. None at all: nothing will come any more. */
+  readonly events: AsyncIterable<ServerEvent<Data> | undefined> | undefined
+  /** Aborted when the server lets the stream go; `events` must end by itself then. */
+  readonly signal: AbortSignal | undefined
+
+  constructor(events: EventStream<Data>['events'], signal?: AbortSignal) {
+    this.events = events
+    this.signal = signal
+  }
+}
+
+export interface StreamLimits {
+  /** How long a client should wait before it comes back. */
+  reconnectMs: number
+  /** How often it is asked whether the client may still read. */
+  checkEveryMs: number
+  /** After so long without taking anything a client is cut off. */
+  stalledMs: number
+  /** So long it may take over the end, once the server lets go. */
+  partingMs: number
+}
+
+const usualLimits: StreamLimits = {
+  reconnectMs: 2_000,
+  checkEveryMs: 15_000,
+  stalledMs: 60_000,
+  partingMs: 1_000,
+}
+
+/**
+ * Sends the events one by one, each only once the client has taken those before it: what it has not taken yet is not read.
+ * A client that comes back where there is nothing more gets 204, which tells it to stay away.
+ */
+export function sendEvents<Data>(
+  reply: FastifyReply,
+  { events, signal }: EventStream<Data>,
+  mayRead: () => Promise<boolean>,
+  limits = usualLimits,
+): FastifyReply {
+  if (events === undefined) return reply.status(204).send()
+  const { raw } = reply
+  const cutOff = () => void (raw.closed || raw.destroy())
+  raw.setTimeout(limits.stalledMs, cutOff)
+  signal?.addEventListener('abort', () => setTimeout(cutOff, limits.partingMs).unref())
+  return (
+    reply
+      .header('content-type', 'text/event-stream; charset=utf-8')
+      .header('cache-control', 'no-store, no-transform')
+      // nginx would keep events back until it has a buffer full of them
+      .header('x-accel-buffering', 'no')
+      .send(Readable.from(toText(events, mayRead, limits)))
+  )
+}
+
+async function* toText<Data>(
+  events: AsyncIterable<ServerEvent<Data> | undefined>,
+  mayRead: () => Promise<boolean>,
+  { reconnectMs, checkEveryMs }: StreamLimits,
+): AsyncGenerator<string> {
+  yield createEventBuffer().retry(reconnectMs).dispatch().read()
+  let checkedAt = performance.now()
+  for await (const event of events) {
+    if (performance.now() - checkedAt >= checkEveryMs) {
+      if (!(await mayRead())) return
+      checkedAt = performance.now()
+    }
+    const text = createEventBuffer()
+    if (event === undefined) text.comment('still here').dispatch()
+    else text.push(event.data, event.event, event.id)
+    yield text.read()
+  }
+}
