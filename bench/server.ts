@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -20,6 +20,29 @@ export async function withServer(
   role: 'all' | 'api',
   work: (bench: { url: string; database: Database; customers: Customer[] }) => Promise<void>,
 ): Promise<void> {
+  await withDatabase(async ({ database, startServer }) => {
+    const server = await startServer(role)
+    try {
+      await work({ url: server.url, database, customers: await makeCustomers(database.pool, 100) })
+    } finally {
+      await server.stop()
+    }
+  })
+}
+
+/** A server in a process of its own; a worker has no URL. */
+export interface Server {
+  url: string
+  stop(): Promise<void>
+}
+
+/** Lends a fresh data folder with its database, on which servers can be started. */
+export async function withDatabase(
+  work: (bench: {
+    database: Database
+    startServer(role: string, environment?: Record<string, string>): Promise<Server>
+  }) => Promise<void>,
+): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'filmgate-bench-'))
   // as root, PostgreSQL runs as another user, who must be able to enter
   await chmod(dataDir, 0o755)
@@ -29,20 +52,15 @@ export async function withServer(
     pino({ level: 'silent' }),
   )
   try {
-    const server = await startServer(dataDir, role)
-    try {
-      await work({ url: server.url, database, customers: await makeCustomers(database.pool, 100) })
-    } finally {
-      server.child.kill('SIGTERM')
-      await once(server.child, 'exit')
-    }
+    await work({ database, startServer: (...how) => startServer(dataDir, ...how) })
   } finally {
     await database.close()
     await rm(dataDir, { recursive: true, force: true })
   }
 }
 
-async function makeCustomers(pool: pg.Pool, count: number): Promise<Customer[]> {
+/** Users with money for everything and a key each. */
+export async function makeCustomers(pool: pg.Pool, count: number): Promise<Customer[]> {
   const customers: Customer[] = []
   for (let index = 0; index < count; index++) {
     const user = await createUser(pool, { email: `bench-${index}@example.com`, concurrencyLimit: null })
@@ -57,14 +75,28 @@ async function makeCustomers(pool: pg.Pool, count: number): Promise<Customer[]> 
   return customers
 }
 
-async function startServer(dataDir: string, role: string): Promise<{ url: string; child: ChildProcess }> {
+async function startServer(
+  dataDir: string,
+  role: string,
+  environment: Record<string, string> = {},
+): Promise<Server> {
   const child = spawn(process.execPath, ['src/main.ts', 'serve', '--port', '0', '--role', role], {
     cwd: join(import.meta.dirname, '..'),
-    env: { ...process.env, FILMGATE_DATA_DIR: dataDir, DATABASE_URL: '', FILMGATE_LOG_LEVEL: 'error' },
+    env: {
+      ...process.env,
+      FILMGATE_DATA_DIR: dataDir,
+      DATABASE_URL: '',
+      FILMGATE_LOG_LEVEL: 'error',
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const line = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
-  const url = /http:\S+/.exec(String(line[0]))?.[0]
-  if (url === undefined) throw new Error('the server did not start')
-  return { url, child }
+  const ready = /^filmgate ready on (\S+)/.exec(String(line[0]))
+  if (ready === null) throw new Error('the server did not start')
+  const stop = async () => {
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+  }
+  return { url: ready[1]!, stop }
 }

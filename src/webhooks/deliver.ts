@@ -143,8 +143,10 @@ async function recordFailure(client: pg.PoolClient, made: Made): Promise<void> {
 }
 
 /**
- * Adds to the log, in one statement: it is most of what a delivery costs. Sent stays sent whatever becomes of later
- * attempts. Answers how the webhook stands, and how many attempts of the schedule it has had.
+ * Adds to the log, in one statement that does not wait for the disk: it is most of what a delivery costs. If the
+ * database loses it, it loses the end of the task, which comes after it, too, and the attempt is made again. Sent stays
+ * sent whatever becomes of later attempts. Answers how the webhook stands, and how many attempts of the schedule it
+ * has had.
  */
 async function insertAttempt(
   db: Db,
@@ -168,7 +170,8 @@ async function insertAttempt(
           is_redelivery)
         select id, made.all + 1, $4, $5, $6, $7, $8, $3 from webhook, made
       )
-      select status, schedule, scheduled + (not $3)::int as scheduled from webhook, made`,
+      select status, schedule, scheduled + (not $3)::int as scheduled, set_config('synchronous_commit', 'off', true)
+      from webhook, made`,
     values: [
       webhookId,
       attempt.delivered,

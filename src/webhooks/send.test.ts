@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
+import { until } from '../../test/until.ts'
 import { createOutbound } from '../outbound.ts'
 import { sendWebhook } from './send.ts'
 import { createWebhookSecret } from './sign.ts'
@@ -87,6 +88,49 @@ test('a receiver that never answers is cut at the limit', async (t) => {
   assert.equal(attempt.status, undefined)
   assert.equal(attempt.error, 'The server did not answer in time.')
   assert.ok(attempt.latencyMs < 30_000, 'that is the limit where none is given')
+})
+
+test('a receiver that trickles its headers is cut at the limit, however lively it is', async (t) => {
+  const send = await receiver(t, (_, answer) => {
+    answer.socket!.write('HTTP/1.1 200 OK\r\n')
+    const trickle = setInterval(() => answer.socket?.write('x-more: 1\r\n'), 10)
+    answer.socket!.on('close', () => clearInterval(trickle))
+  })
+  const attempt = await send({ timeoutMs: 300 })
+  assert.equal(attempt.delivered, false)
+  assert.equal(attempt.error, 'The server did not answer in time.')
+})
+
+test('headers without end are cut off, long before the limit', async (t) => {
+  const send = await receiver(t, (_, answer) => {
+    const { socket } = answer
+    const more = () => {
+      while (!socket!.destroyed && socket!.write(`x-more: ${'x'.repeat(1000)}\r\n`));
+    }
+    socket!.write('HTTP/1.1 200 OK\r\n')
+    socket!.on('drain', more)
+    more()
+  })
+  const attempt = await send()
+  assert.deepEqual([attempt.delivered, attempt.status], [false, undefined])
+  assert.equal(attempt.error, 'The connection failed (UND_ERR_HEADERS_OVERFLOW).')
+})
+
+test('a text that trickles is left at the limit with what had come', async (t) => {
+  let isClosed = false
+  const send = await receiver(t, (_, answer) => {
+    answer.writeHead(500)
+    const trickle = setInterval(() => answer.write('.'), 10)
+    answer.on('close', () => {
+      isClosed = true
+      clearInterval(trickle)
+    })
+  })
+  const attempt = await send({ timeoutMs: 300 })
+  assert.deepEqual([attempt.delivered, attempt.status], [false, 500])
+  assert.match(attempt.responseExcerpt, /^\.+$/)
+  assert.ok(attempt.responseExcerpt.length < 1024)
+  await until(() => isClosed)
 })
 
 test('a 2xx whose text stalls was delivered', async (t) => {
