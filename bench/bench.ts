@@ -2,12 +2,16 @@ import { benchPolling } from './polling.ts'
 import { benchReads } from './reads.ts'
 import { benchBesideRendering } from './rendering.ts'
 import { benchSandbox } from './sandbox.ts'
+import { benchStorage } from './storage.ts'
 import { benchSubmit } from './submit.ts'
 import { printTable } from './table.ts'
+import { benchWebhooks } from './webhooks.ts'
 
 await benchSubmit()
 await benchReads()
 await benchBesideRendering()
+await benchStorage()
+await benchWebhooks()
 benchPolling()
 
 const films = await benchSandbox()

@@ -27,7 +27,7 @@ import type { Provider } from './providers/provider.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
 import { freeTasksOfDead } from './queue/heartbeat.ts'
 import { deriveSecret, loadSigningSecret } from './signing-secret.ts'
-import { createLocalStorage } from './storage/local.ts'
+import { openStorage } from './storage/open.ts'
 import type { Storage } from './storage/storage.ts'
 
 export interface Server {
@@ -97,7 +97,9 @@ async function start(
   const sessionSecret = deriveSecret(signingSecret, 'sessions')
   const policies = createPolicySource(pool, clock)
   const expectations = createExpectations({ pool, clock, catalogue, log })
-  const storage = wrapStorage(await openStorage(config, temporaryDirectory, undo))
+  const opened = await openStorage(config, temporaryDirectory)
+  undo.push(opened.close)
+  const storage = wrapStorage(opened.storage)
   const outbound = createOutbound({ allowPrivate: config.allowPrivateNetwork })
   undo.push(outbound.close)
   const media = createMedia()
@@ -168,19 +170,6 @@ async function start(
     worker = await startWorker(context, queuePool)
   }
   return url
-}
-
-async function openStorage(
-  { s3, dataDir }: Config,
-  temporaryDirectory: string,
-  undo: (() => Promise<unknown>)[],
-): Promise<Storage> {
-  if (s3 === undefined) return createLocalStorage({ directory: join(dataDir, 'files') })
-  // only here: its library takes 33 MB that a local disk does not need
-  const { createS3Storage } = await import('./storage/s3.ts')
-  const storage = await createS3Storage(s3, { temporaryDirectory })
-  undo.push(async () => storage.close())
-  return storage
 }
 
 async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {

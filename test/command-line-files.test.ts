@@ -3,9 +3,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { createLocalStorage } from '../src/storage/local.ts'
+import { createS3Storage } from '../src/storage/s3.ts'
+import { atEnd } from './at-end.ts'
 import { database, dataDir, fails, filmgate, json } from './command-line.ts'
 import { makeCustomer } from './database.ts'
 import { addCompletedJob } from './outputs-fixture.ts'
+import { startS3Server } from './s3-server.ts'
 
 const { pool } = database
 const storage = await createLocalStorage({ directory: join(dataDir, 'files') })
@@ -57,4 +60,30 @@ test('storage verify exits 1 with the rows, deletes what belongs to no job, and 
     deleted: 1,
   })
   assert.equal((await json('storage verify')).ok, true)
+})
+
+test('storage verify looks into the S3 store that the environment names', async () => {
+  const server = await startS3Server()
+  atEnd(server.stop)
+  const settings = await server.newBucket()
+  const store = await createS3Storage(settings, { temporaryDirectory: dataDir })
+  atEnd(() => store.close())
+  const job = await addCompletedJob(pool, store, await makeCustomer(pool))
+  const stray = 'outputs/job_none/0.mp4'
+  await store.put(stray, Readable.from([Buffer.from('x')]))
+  await store.remove(job.keys[1])
+
+  const { code, stdout, stderr } = await filmgate('storage verify --delete --json', {
+    S3_ENDPOINT: settings.endpoint,
+    S3_REGION: settings.region,
+    S3_BUCKET: settings.bucket,
+    S3_ACCESS_KEY_ID: settings.accessKeyId,
+    S3_SECRET_ACCESS_KEY: settings.secretAccessKey,
+  })
+  assert.equal(code, 1, stderr)
+  const { stray: found, missing, totals } = JSON.parse(stdout)
+  assert.deepEqual(found, [{ key: stray, job: 'unknown' }])
+  assert.ok(missing.some(({ key }: { key: string }) => key === job.keys[1]))
+  assert.equal(totals.deleted, 1)
+  assert.deepEqual((await Array.fromAsync(store.list('outputs/'))).sort(), [job.keys[0], job.keys[2]].sort())
 })

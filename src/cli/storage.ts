@@ -17,11 +17,13 @@ export function addStorageCommands(program: Command): void {
 }
 
 async function verify(options: { delete?: boolean; force?: boolean; json?: boolean }): Promise<void> {
-  const [{ createLocalStorage }, { FilesOfAnother, verifyFiles }] = await Promise.all([
-    import('../storage/local.ts'),
+  // only here: help starts sooner without them
+  const [{ openStorage }, { FilesOfAnother, verifyFiles }] = await Promise.all([
+    import('../storage/open.ts'),
     import('../jobs/verify-files.ts'),
   ])
-  const storage = await createLocalStorage({ directory: join(loadConfig(process.env).dataDir, 'files') })
+  const config = loadConfig(process.env)
+  const { storage, close } = await openStorage(config, join(config.dataDir, 'tmp'))
   const report = await withDatabase(async ({ pool }) => {
     const client = await pool.connect()
     try {
@@ -31,7 +33,7 @@ async function verify(options: { delete?: boolean; force?: boolean; json?: boole
     } finally {
       client.release()
     }
-  })
+  }).finally(close)
   const { totals, stray, missing } = report
   print(options, report, [
     report.ok ? 'Files and jobs agree.' : 'Files and jobs do NOT agree.',

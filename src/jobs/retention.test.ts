@@ -8,8 +8,10 @@ import { pino } from 'pino'
 import { atEnd } from '../../test/at-end.ts'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { addCompletedJob } from '../../test/outputs-fixture.ts'
+import { startS3Server } from '../../test/s3-server.ts'
 import { changeUser } from '../accounts/users.ts'
 import { createLocalStorage } from '../storage/local.ts'
+import { createS3Storage } from '../storage/s3.ts'
 import type { Storage } from '../storage/storage.ts'
 import { deleteExpiredOutputs, deleteOutputs, discardOutputs } from './retention.ts'
 
@@ -132,6 +134,25 @@ test('a storage that is out of order ends the step, which goes on when it is bac
   for (const job of jobs) await isKept(job)
   await sweep()
   for (const job of jobs) await isDeleted(job)
+})
+
+test('from an S3 store files go as they do from a disk, and a store that refuses keeps its job unmarked', async () => {
+  const server = await startS3Server()
+  atEnd(server.stop)
+  const store = await createS3Storage(await server.newBucket(), { temporaryDirectory: directory })
+  atEnd(() => store.close())
+  const { jobId } = await addCompletedJob(pool, store, await makeKeeper(7), daysAgo(8))
+  server.meddle = (request, response) => {
+    if (request.method !== 'DELETE') return false
+    response.writeHead(403).end()
+    return true
+  }
+  await assert.rejects(deleteOutputs({ pool, storage: store, clock }, jobId))
+  assert.equal(await deletedAt(jobId), null)
+  server.meddle = () => false
+  await sweep(store)
+  assert.deepEqual(await Array.fromAsync(store.list('outputs/')), [])
+  assert.deepEqual(await deletedAt(jobId), clock.now())
 })
 
 test('what was copied of a job that keeps nothing is discarded, and no file of another', async () => {

@@ -188,17 +188,25 @@ async function checkStart(start: Buffer, contentType: string): Promise<Buffer> {
 
 /**
  * Deletes the files of uploads that expired before `expiredBefore`. Jobs that were submitted while a file's link
- * was good may still be waiting for it, so callers leave it a day.
+ * was good may still be waiting for it, so callers leave it a day. One that can't be deleted stops no others, unless
+ * the storage takes nothing at all, and is tried again next time; throws at the end if there was one.
  */
 export async function deleteOldUploads(db: Db, storage: Storage, expiredBefore: Date): Promise<void> {
   const { rows } = await db.query<UploadRow>(
     `select ${columns} from uploads where status <> 'deleted' and expires_at < $1 order by created_at limit 1000`,
     [expiredBefore],
   )
+  const failures: unknown[] = []
   for (const row of rows) {
-    await storage.remove(toUpload(row).key)
-    await db.query("update uploads set status = 'deleted', bytes = coalesce(bytes, 0) where id = $1", [
-      row.id,
-    ])
+    try {
+      await storage.remove(toUpload(row).key)
+      await db.query("update uploads set status = 'deleted', bytes = coalesce(bytes, 0) where id = $1", [
+        row.id,
+      ])
+    } catch (error) {
+      failures.push(error)
+      await storage.ready()
+    }
   }
+  if (failures.length > 0) throw new AggregateError(failures, 'old uploads could not be deleted')
 }
