@@ -11,14 +11,15 @@ import { isRefused, isTaken, type JobTruth, type Post, type Truth } from './trut
 
 export interface UpstreamOptions {
   seed: number
+  /** Of the jobs' scripts, but for those whose prompt asks for calm. */
   temper: Temper
   apiKey: string
 }
 
 export interface Upstream {
   url: string
-  /** From now on it does as it is asked; what has gone wrong stays so. */
-  calm(): void
+  /** How it treats calls from now on; it begins calm. */
+  set(temper: Temper): void
   truth(): Truth
   close(): void
 }
@@ -51,7 +52,7 @@ const lookUp = 'client_ids'
  */
 export async function startUpstream(options: UpstreamOptions): Promise<Upstream> {
   const { seed, apiKey } = options
-  let temper = options.temper
+  let temper: Temper = 'calm'
   const jobs = new Map<string, Job>()
   const byUpstreamId = new Map<string, Job>()
   const faults: Record<string, number> = {}
@@ -96,7 +97,8 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     const { truth } = job
     const number = Number(/^order (\d+)/.exec(body.prompt)?.[1] ?? -1)
     truth.order = number
-    job.script = scriptOf(seed, number, options.temper, body.prompt.includes('late'))
+    const isCalm = body.prompt.includes('calm')
+    job.script = scriptOf(seed, number, isCalm ? 'calm' : options.temper, body.prompt.includes('late'))
     job.callbackUrl = body.callback_url
     const fate = nextFate(job)
     const post: Post = { at: ++moment, fate }
@@ -243,8 +245,8 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
     url: origin,
-    calm() {
-      temper = 'calm'
+    set(next) {
+      temper = next
     },
     truth: () => ({ jobs: [...jobs.values()].map((job) => job.truth), faults }),
     close() {
@@ -290,8 +292,8 @@ function serveBadly(fate: Script['file'], bytes: Buffer, response: ServerRespons
 if (import.meta.main) {
   const upstream = await startUpstream(JSON.parse(process.argv[2] ?? '{}') as UpstreamOptions)
   process.on('message', (message) => {
-    if (message === 'calm') upstream.calm()
     if (message === 'truth') process.send?.(upstream.truth())
+    else upstream.set(message as Temper)
   })
   process.on('disconnect', () => process.exit(0))
   process.send?.({ url: upstream.url })

@@ -1,0 +1,241 @@
+import type { Loss } from './client.ts'
+import { ends } from './client.ts'
+import type { Evidence, JobEvidence } from './evidence.ts'
+import type { Gateway } from './gateways.ts'
+import { isLate } from './orders.ts'
+import { sendingFault } from './truth.ts'
+
+export interface Violation {
+  rule: string
+  what: string
+  jobId?: string
+}
+
+type Found = { what: string; jobId?: string }
+type Rule = (evidence: Evidence) => Iterable<Found>
+
+/** A rule about one job at a time: answers what is wrong with it. */
+function ofEachJob(check: (job: JobEvidence, evidence: Evidence) => string | false | undefined): Rule {
+  return function* (evidence) {
+    for (const job of evidence.jobs) {
+      const what = check(job, evidence)
+      if (what) yield { what, jobId: job.id }
+    }
+  }
+}
+
+const rules: Record<string, Rule> = {
+  'a job that was answered is there, once': function* ({ experiences, jobs }) {
+    const byOrder = Map.groupBy(jobs, (job) => job.order)
+    for (const { order, jobId } of experiences) {
+      const made = byOrder.get(order.number) ?? []
+      if (made.length > 1)
+        yield { what: `order ${order.number} made ${made.length} jobs`, jobId: made[1]!.id }
+      if (jobId !== undefined && !made.some((job) => job.id === jobId)) {
+        yield { what: `order ${order.number} was told of ${jobId}, which is not there` }
+      }
+    }
+  },
+  'a submit that was answered with an error left nothing behind': function* ({ experiences, jobs }) {
+    const byOrder = new Map(jobs.map((job) => [job.order, job]))
+    for (const { order, jobId, submits, unconfirmed } of experiences) {
+      const job = byOrder.get(order.number)
+      const isUnclear = jobId !== undefined || unconfirmed || submits.includes('lost')
+      if (!isUnclear && job !== undefined && job.status !== 'cancelled') {
+        yield { what: `${submits.join(', ')}, yet it is ${job.status}`, jobId: job.id }
+      }
+    }
+  },
+  'every job has ended': ofEachJob(({ status }) => !ends.includes(status) && `it is ${status}`),
+  'a job is charged once, and refunded once if and only if it failed or was cancelled': ofEachJob(
+    ({ status, charges, refunds }) =>
+      (charges !== 1 || refunds !== (status === 'completed' ? 0 : 1)) &&
+      `${status} with ${charges} charges and ${refunds} refunds`,
+  ),
+  'filmgate ledger verify finds the books in order': function* ({ ledgerVerify: { code, stdout, stderr } }) {
+    if (code !== 0) yield { what: `exit ${code}: ${stdout} ${stderr}` }
+  },
+  'a job is sent once, or again only after the upstream refused it or said that it has none': ofEachJob(
+    ({ truth }) => truth && sendingFault(truth),
+  ),
+  'what is written of attempts is what the upstream saw': ofEachJob(({ attempts, truth, errorCode }) => {
+    const open = attempts.find(({ status }) => status === 'sending' || status === 'unknown')
+    if (open && errorCode !== 'PROVIDER_TIMEOUT') return `attempt ${open.number} is still ${open.status}`
+    if ((truth?.posts.length ?? 0) > attempts.length)
+      return `${truth?.posts.length} submits, ${attempts.length} attempts`
+    const accepted = attempts.find(({ status }) => status === 'accepted')
+    return accepted && accepted.upstreamId !== truth?.upstreamId && `accepted as ${accepted.upstreamId}`
+  }),
+  'a job ends as it ended at its upstream': ofEachJob(endingFault),
+  'a timeline is legal and complete': ofEachJob(timelineFault),
+  'a completed job has its files, byte for byte': ofEachJob(({ status, outputs, truth }, { files }) => {
+    if (status !== 'completed') return outputs.length > 0 && `${status} with files`
+    if (outputs.length === 0) return 'it has none'
+    for (const { key, poster, thumbnail, sha256, bytes } of outputs) {
+      if (files.get(key) !== sha256 || truth?.sha256 !== sha256 || Number(bytes) !== truth.bytes) {
+        return `${key} (${sha256}) is stored as ${files.get(key)} and was ${truth?.sha256}`
+      }
+      for (const other of [poster, thumbnail])
+        if (other !== null && !files.has(other)) return `${other} is missing`
+    }
+    return undefined
+  }),
+  'no file is without a job': function* ({ jobs, files }) {
+    const known = new Set(
+      jobs.flatMap((job) => job.outputs.flatMap(({ key, poster, thumbnail }) => [key, poster, thumbnail])),
+    )
+    for (const key of files.keys()) {
+      const jobId = /job_\w+/.exec(key)?.[0]
+      if (!known.has(key)) yield { what: key, ...(jobId && { jobId }) }
+    }
+  },
+  'a webhook is delivered, or marked as failed with its log': ofEachJob(webhookFault),
+  'every delivery verifies': ({ receivers }) => receivers.forged.map((what) => ({ what })),
+  'no task is left over': ({ tasks }) => tasks.map((task) => ({ what: JSON.stringify(task) })),
+  'no poll is left of an ended job, but to wait for a late result': function* ({ polls }) {
+    for (const { jobId, status, errorCode } of polls) {
+      if (errorCode !== 'PROVIDER_TIMEOUT') yield { what: `${status} ${errorCode ?? ''}`, jobId }
+    }
+  },
+  'a forged callback is refused': ofEachJob(
+    ({ truth }) => (truth?.forgedTaken ?? 0) > 0 && `${truth?.forgedTaken} were taken`,
+  ),
+  'a client sees what the contract says': function* ({ experiences }) {
+    for (const { breaches, jobId, order } of experiences) {
+      for (const what of breaches) yield { what: `order ${order.number}: ${what}`, ...(jobId && { jobId }) }
+    }
+  },
+  'what a client has seen of a job holds': function* ({ experiences, jobs }) {
+    const byId = new Map(jobs.map((job) => [job.id, job]))
+    for (const { jobId, seen, cancelled, events } of experiences) {
+      const job = byId.get(jobId ?? '')
+      if (job === undefined) continue
+      const course = ['pending', 'processing', job.status]
+      const places = seen.map((status) => course.indexOf(status))
+      const isForward = places.every((place, index) => place >= 0 && place >= (places[index - 1] ?? 0))
+      if (!isForward) yield { what: `gets showed ${seen.join(', ')}, it is ${job.status}`, jobId: job.id }
+      if (cancelled && job.status !== 'cancelled') yield { what: 'its cancel was confirmed', jobId: job.id }
+      const ids = events.map(({ id }) => Number(id))
+      if (ids.some((id, index) => index > 0 && id <= ids[index - 1]!)) {
+        yield { what: `events came as ${ids.join(', ')}`, jobId: job.id }
+      }
+    }
+  },
+  'no request is cut off but by a sudden death': function* ({ losses, gateways }) {
+    for (const loss of losses) {
+      const gateway = gateways[loss.gateway]!
+      if (!isExplained(loss, gateway)) yield { what: `${loss.what} (${gateway.url})` }
+    }
+  },
+  'a graceful stop repeats nothing': ofEachJob(({ order, truth, webhooks }, { gentleOrders }) => {
+    if (!gentleOrders.has(order) || truth === undefined) return undefined
+    const { posts, lookUps, fileRequests } = truth
+    const deliveries = webhooks.map(({ attempts }) => attempts)
+    const isOnce =
+      posts.length <= 1 && lookUps.length === 0 && fileRequests <= 1 && deliveries.every((n) => n === 1)
+    return (
+      !isOnce &&
+      `${posts.length} submits, ${lookUps.length} look-ups, ${fileRequests} file requests, deliveries ${deliveries}`
+    )
+  }),
+  'a server dies only of what is done to it': function* ({ gateways }) {
+    for (const { url, deaths } of gateways) {
+      for (const { how, detail } of deaths) if (how === 'by itself') yield { what: `${url}: ${detail}` }
+    }
+  },
+  'nothing unforeseen is in the logs': function* ({ logLines }) {
+    const strange = logLines.filter(isStrange)
+    for (const what of strange.slice(0, 20)) yield { what: what.slice(0, 2_000) }
+    if (strange.length > 20) yield { what: `and ${strange.length - 20} lines more` }
+  },
+}
+
+/** Judges a run. */
+export function check(evidence: Evidence): Violation[] {
+  return Object.entries(rules).flatMap(([rule, find]) =>
+    [...find(evidence)].map((found) => ({ rule, ...found })),
+  )
+}
+
+function endingFault(
+  { status, errorCode, truth, script, processingMs, order }: JobEvidence,
+  evidence: Evidence,
+) {
+  if (status === 'completed') return script.end !== 'succeeded' && `completed, upstream ${script.end}`
+  if (status === 'cancelled')
+    return truth?.upstreamId !== undefined && !truth.cancelled && 'cancelled, upstream went on'
+  const late = evidence.experiences.some(
+    (experience) => experience.order.number === order && isLate(experience.order),
+  )
+  const isFair: Record<string, boolean> = {
+    CONTENT_POLICY_VIOLATION: script.end === 'rejected' || truth?.posts.at(-1)?.fate === '400',
+    GENERATION_FAILED: script.end === 'failed' || truth?.cancelled === true,
+    OUTPUT_UNAVAILABLE: script.file === 'is missing',
+    PROVIDER_TIMEOUT: late || (processingMs ?? 0) > 115_000,
+  }
+  return !isFair[errorCode ?? ''] && `${status} with ${errorCode}`
+}
+
+function timelineFault({ status, events, attempts }: JobEvidence): string | undefined {
+  const told = (kind: string) => events.filter((event) => event.kind === kind).length
+  if (events[0]?.kind !== 'submitted' || told('submitted') !== 1) return 'it does not begin with its submit'
+  const changes = events.filter(({ to }) => to !== null)
+  let now: string | null = 'pending'
+  for (const { from, to } of changes) {
+    if (from !== now) return `${from} → ${to} while ${now}`
+    now = to
+  }
+  if (now !== status) return `it ends as ${now}, the job is ${status}`
+  if (told('attempt_sent') !== attempts.length)
+    return `${told('attempt_sent')} sent, ${attempts.length} attempts`
+  for (const outcome of ['accepted', 'refused', 'absent']) {
+    const counted = attempts.filter((attempt) => attempt.status === outcome).length
+    if (told(`attempt_${outcome}`) !== counted)
+      return `${told(`attempt_${outcome}`)} told ${outcome}, ${counted} are`
+  }
+  if (status === 'completed' && told('output_ready') === 0) return 'completed without a result'
+  return undefined
+}
+
+/** As often as the short schedule says, the first attempt included. */
+const attemptsOfShortSchedule = 6
+
+function webhookFault({ status, webhookUrl, webhooks }: JobEvidence, { receivers }: Evidence) {
+  const isDue = webhookUrl !== null && status !== 'cancelled'
+  if (webhooks.length !== (isDue ? 1 : 0)) return `${webhooks.length} webhooks`
+  for (const { id, status: fate, body, attempts } of webhooks) {
+    const came = receivers.deliveries.get(id)
+    if (fate === 'pending') return `pending after ${attempts} attempts`
+    if (came && [...came.bodies].some((other) => other !== body)) return 'its body changed'
+    if (fate === 'sent' && !came?.taken) return 'sent, but nobody took it'
+    if (fate === 'failed' && (came?.taken || attempts < attemptsOfShortSchedule))
+      return `failed after ${attempts} attempts`
+  }
+  return undefined
+}
+
+/** A request may end with the process that it was sent to, if that died a sudden death. */
+function isExplained({ from, to }: Loss, { deaths }: Gateway): boolean {
+  return deaths.some(({ how, at }) => how !== 'drained' && at > from - 1_000 && at < to + 1_000)
+}
+
+// What is logged of the trouble that is made here; of the latter kind only where it came of the database's being away.
+const ofUpstreams =
+  /^(an upstream gave no answer|answer of a submit lost|submit not taken|output not stored|freed the tasks of|took up |cancelled a job whose|nothing to give back|not ready|FILMGATE_ALLOW_PRIVATE)/
+const ofTheDatabase =
+  /^(an idle database connection died|an upstream has answered, but|the queue |heartbeat failed|looking for due polls|asking an upstream failed|a step of the sweep|sweep failed|dispatch failed|PUBSUB_PUBLISH_FAILED|could not look what happened)/
+const databaseTrouble =
+  /^(08|53|57|58|40)|^55P03$|ECONN|ENOENT|EPIPE|Connection terminated|terminating connection|the database system is|timeout|Client has encountered|Cannot use a pool|answer to a commit was lost/
+
+/** Lines of trouble that was not made on purpose: not in the log's form, of an unknown kind, or of another cause. */
+function isStrange(line: string): boolean {
+  try {
+    const { msg, err } = JSON.parse(line) as { msg: string; err?: { code?: string; message?: string } }
+    if (ofUpstreams.test(msg)) return false
+    const isAway = databaseTrouble.test(err?.code ?? '') || databaseTrouble.test(err?.message ?? '')
+    // the queue's library writes its own lines, without an error
+    return !(ofTheDatabase.test(msg) ? err === undefined || isAway : databaseTrouble.test(msg))
+  } catch {
+    return true
+  }
+}

@@ -1,0 +1,58 @@
+import { createLog } from '../src/cli/output.ts'
+import type { Clock } from '../src/clock.ts'
+import { loadConfig } from '../src/config.ts'
+import { serve } from '../src/serve.ts'
+import { type Storage, StorageError } from '../src/storage/storage.ts'
+import { createScripted, type UpstreamSettings } from './provider.ts'
+
+// The real server, with the scripted upstream, a clock that can be set and a storage that can be full.
+
+/** What the harness tells a server, at its start and later. */
+export interface Weather {
+  clockOffsetMs: number
+  isStorageFull: boolean
+}
+
+/** As on a disk without room: what is there can be read, nothing can be added. */
+function fillable(storage: Storage): Storage {
+  const unlessFull = () => {
+    if (weather.isStorageFull) throw new StorageError('NO_SPACE', 'the disk is full')
+  }
+  return {
+    ...storage,
+    async put(...written) {
+      unlessFull()
+      return storage.put(...written)
+    },
+    async ready() {
+      unlessFull()
+      await storage.ready()
+    },
+  }
+}
+
+const { port, upstream, ...atStart } = JSON.parse(process.argv[2] ?? '{}') as {
+  port: string
+  upstream: UpstreamSettings
+} & Weather
+const weather: Weather = atStart
+process.on('message', (news) => Object.assign(weather, news))
+process.on('disconnect', () => process.exit(1))
+
+const config = loadConfig(process.env, { port })
+const log = createLog(config)
+const clock: Clock = { now: () => new Date(Date.now() + weather.clockOffsetMs) }
+const onLost = (error: Error) => {
+  log.fatal({ err: error }, 'the database is gone')
+  process.exit(1)
+}
+const server = await serve(config, log, onLost, {
+  upstreams: [createScripted(upstream)],
+  clock,
+  wrapStorage: fillable,
+})
+process.send?.('ready')
+process.once('SIGTERM', async () => {
+  await server.stop()
+  process.exit(0)
+})

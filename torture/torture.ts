@@ -1,0 +1,55 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { report } from './report.ts'
+import { type Options, torture } from './run.ts'
+
+const program = new Command('torture')
+  .description(
+    'Runs servers under load on one PostgreSQL and against a scripted upstream, does to them what can happen, and checks that nothing was lost or charged twice. Prints a report; exits 1 on any violation.',
+  )
+  .option('--seed <number>', 'repeats the scripts of a run', whole, Date.now() % 1_000_000)
+  .option('--minutes <number>', 'for how long things go wrong', whole, 6)
+  .option('--kills <number>', 'kill -9 of a server', whole, 100)
+  .option('--processes <number>', 'servers at once', whole, 2)
+  .option('--rate <number>', 'orders a second', whole, 6)
+  .parse()
+const { seed, minutes, kills, processes, rate } = program.opts<Record<string, number>>() as {
+  seed: number
+  minutes: number
+  kills: number
+  processes: number
+  rate: number
+}
+
+function whole(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('Give a whole number above 0.')
+}
+
+const began = performance.now()
+const options: Options = {
+  seed,
+  temper: 'wild',
+  processes,
+  rate,
+  gentleSeconds: 40,
+  gentleStops: 8,
+  roughSeconds: minutes * 60,
+  misfortunes: {
+    kills,
+    drains: 5,
+    postgresRestarts: 5,
+    postgresAwayMs: 60_000,
+    storageFullMs: 20_000,
+    pauses: 2,
+    clockStepMs: 300_000,
+  },
+  faultPoints: 0.5,
+  // the receivers that never take anything are given up after six minutes
+  quietSeconds: 900,
+  say: (text) =>
+    console.error(`${String(Math.round((performance.now() - began) / 1000)).padStart(5)} s  ${text}`),
+}
+console.error(`seed ${seed}: repeat with npm run torture -- --seed ${seed}`)
+const outcome = await torture(options)
+console.log(report(options, outcome))
+process.exitCode = outcome.violations.length > 0 ? 1 : 0
