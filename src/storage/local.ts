@@ -86,8 +86,11 @@ async function writePart(part: string, source: Readable, maxBytes: number | unde
   await using handle = await open(part, 'wx', 0o640)
   // Leaving the loop destroys the source, so that a sender of too much is cut off here.
   for await (const chunk of source as AsyncIterable<Buffer>) {
-    meter.add(chunk)
-    await writeAll(handle, chunk)
+    meter.count(chunk)
+    const written = writeAll(handle, chunk)
+    // meanwhile: hashing takes as long as writing does
+    meter.hash(chunk)
+    await written
   }
   await handle.sync()
   return meter.read()

@@ -1,5 +1,6 @@
 import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import { ConfigError, type S3Settings } from '../config.ts'
+import { BodyHash } from './body-hash.ts'
 import { faultOf, type StoreFault } from './s3-call.ts'
 
 export interface S3Limits {
@@ -32,6 +33,7 @@ export function createS3Client(settings: S3Settings, limits: S3Limits): S3Client
     retryMode: 'standard',
     maxAttempts: 4,
     // Every body is signed with its SHA-256, which all stores check; the newer checksums some of them refuse.
+    sha256: BodyHash,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     // asking leave for each part would also open a connection for each

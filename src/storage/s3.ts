@@ -77,7 +77,10 @@ export async function createS3Storage(
     async put(key, source, { maxBytes } = {}) {
       const store = createPartStore(client, { Bucket, Key: checkKey(key) }, limits.callMs)
       const meter = createMeter(maxBytes)
-      await sendInParts(streamOf(source), store, meter.add)
+      await sendInParts(streamOf(source), store, (chunk) => {
+        meter.count(chunk)
+        meter.hash(chunk)
+      })
       return meter.read()
     },
     async withLocalFile(key, use) {

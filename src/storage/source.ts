@@ -13,16 +13,17 @@ export function streamOf(source: Readable | { file: string }): Readable {
   return stream
 }
 
-/** Counts and hashes what goes through; throws TOO_LARGE at the chunk that is too much. */
+/** Counts and hashes what goes through. */
 export function createMeter(maxBytes = Number.POSITIVE_INFINITY) {
   const hash = createHash('sha256')
   let bytes = 0
   return {
-    add(chunk: Uint8Array): void {
+    /** Throws TOO_LARGE at the chunk that is too much. */
+    count(chunk: Uint8Array): void {
       bytes += chunk.length
       if (bytes > maxBytes) throw new StorageError('TOO_LARGE', `more than ${maxBytes} bytes`)
-      hash.update(chunk)
     },
+    hash: (chunk: Uint8Array): void => void hash.update(chunk),
     read: () => ({ bytes, sha256: hash.digest('hex') }),
   }
 }
