@@ -91,6 +91,7 @@ test('from a new user to a key that works', async () => {
     'createdAt',
     'email',
     'name',
+    'retentionDays',
     'segments',
     'status',
     'testBalanceMicroCents',

@@ -102,7 +102,7 @@ async function prepareVariables(): Promise<Record<string, string>> {
 /** Most samples read a job; these change theirs, or need one that has ended. */
 async function jobFor(code: string): Promise<{ JOB_ID?: string }> {
   if (code.includes('/cancel')) return { JOB_ID: await submit() }
-  if (!/\/(webhook-deliveries|events)/.test(code)) return {}
+  if (!/\/(webhook-deliveries|events|outputs)\b/.test(code)) return {}
   const [ended] = await addEndedJobs(database.pool, customer, receiver.url)
   return { JOB_ID: ended!.jobId }
 }
