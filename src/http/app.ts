@@ -118,8 +118,7 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
-  // streams, and submits that wait for their job, would hold the closing up
-  app.addHook('preClose', async () => services.watch.stop())
+  letGoAtClosing(app, services)
   for (const declared of routes) register(app, services, declared)
   serveHealth(app, services)
   acceptUploads(app, services)
@@ -127,6 +126,21 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
   serveFiles(app, services)
   serveDocs(app, services, routes)
   return app
+}
+
+// Streams, and submits that wait for their job, would hold the closing up; so would a connection without a request, which
+// Node gives a minute to send one. Browsers and fetch open such connections.
+function letGoAtClosing(app: FastifyInstance, { watch }: Services): void {
+  const unused = new Set<Socket>()
+  app.server.on('connection', (socket) => {
+    unused.add(socket)
+    socket.once('close', () => unused.delete(socket))
+  })
+  app.server.on('request', ({ socket }) => unused.delete(socket))
+  app.addHook('preClose', async () => {
+    watch.stop()
+    for (const socket of unused) socket.destroy()
+  })
 }
 
 function saneRequestId(header: string | string[] | undefined): string | undefined {
