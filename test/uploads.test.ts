@@ -138,6 +138,23 @@ test('a malformed presign is refused', async () => {
   }
 })
 
+test('a presign beyond what an account may upload is refused, with when to try again', async () => {
+  const { userId, key } = await makeCustomer(database.pool)
+  await database.pool.query(
+    `insert into uploads (id, user_id, filename, content_type, created_at, put_expires_at, expires_at)
+     select gen_random_uuid(), $1, 'x', 'image/png', now(), now(), now() from generate_series(1, 1000)`,
+    [userId],
+  )
+  const body = { filename: 'x', contentType: 'image/png' }
+  const answer = await gateway.call('POST', '/v1/uploads/presign', { key, body })
+  await assertRefused(answer, 429, 'RATE_LIMIT_EXCEEDED')
+  assert.match(answer.body.error.message, /1000 files an hour/)
+  const retryAfter = Number(answer.headers.get('retry-after'))
+  assert.equal(answer.body.error.details.retryAfter, retryAfter)
+  assert.ok(retryAfter > 3_500 && retryAfter <= 3_601, String(retryAfter))
+  await presign()
+})
+
 test('a filename is only a name: it reaches no path', async () => {
   const upload = await presign('image/png', '../../../etc/passwd')
   await put(upload.uploadUrl, png)

@@ -14,6 +14,7 @@ import { createLocalStorage } from '../storage/local.ts'
 import { createS3Storage } from '../storage/s3.ts'
 import type { Storage } from '../storage/storage.ts'
 import { deleteExpiredOutputs, deleteOutputs, discardOutputs } from './retention.ts'
+import { sweep as sweepAll } from './sweep.ts'
 
 const { pool } = await cloneDatabase()
 const directory = await mkdtemp(join(tmpdir(), 'filmgate-retention-'))
@@ -63,6 +64,14 @@ test('film, poster and thumbnail go once they are older than their account keeps
   await isDeleted(old)
   assert.deepEqual(await deletedAt(old.jobId), clock.now())
   for (const job of [young, ...others]) await isKept(job)
+})
+
+test('the sweep of a worker deletes them', async () => {
+  const job = await addCompletedJob(pool, storage, await makeKeeper(7), daysAgo(8))
+  const temporaryDirectory = await mkdtemp(join(tmpdir(), 'filmgate-sweep-'))
+  atEnd(() => rm(temporaryDirectory, { recursive: true, force: true }))
+  await sweepAll({ pool, storage, clock, log, providers: [], temporaryDirectory })
+  await isDeleted(job)
 })
 
 test('a longer retention that is set in time keeps what a shorter one would have deleted', async () => {
