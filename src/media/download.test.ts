@@ -37,6 +37,7 @@ async function setUp(
       outbound,
       maxBytes: 1000,
       timeLimitMs: 10_000,
+      patience: { retries: 2, pauseMs: 1, silenceMs: 10_000 },
       ...limits,
     })
   return { origin, path, directory, fetchFile }
@@ -115,6 +116,19 @@ test('a server that stalls before, in or between the bytes is left at the time l
     )
     assert.deepEqual(await readdir(directory), [])
   }
+})
+
+test('a compressed file is refused, and one that only bears the label of an upload is not', async (t) => {
+  const { fetchFile, directory } = await setUp(t, (incoming, answer) => {
+    answer.setHeader('content-encoding', incoming.url!.slice(1))
+    answer.end('x'.repeat(100))
+  })
+  for (const encoding of ['gzip', 'br', 'aws-chunked,zstd']) {
+    const message = 'The server sent the file compressed, although it was asked not to.'
+    assert.deepEqual(await fetchFile(`/${encoding}`), { ok: false, reason: 'unreachable', message })
+  }
+  assert.deepEqual(await readdir(directory), [])
+  assert.equal((await fetchFile('/aws-chunked')).ok, true)
 })
 
 test('only status 200 counts, and a connection that breaks off leaves nothing', async (t) => {

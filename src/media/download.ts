@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto'
-import { open, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
 import { type Outbound, outboundFailure, userAgent } from '../outbound.ts'
+import { askForRest, continuation, type FileVersion, versionOf } from './file-version.ts'
+import { type GrowingFile, openGrowingFile } from './growing-file.ts'
 
 /** `message` may be shown to the customer: it names no address but the one given. */
 export type DownloadOutcome =
@@ -10,63 +12,170 @@ export type DownloadOutcome =
 
 type Failure = Extract<DownloadOutcome, { ok: false }>
 
-const maxRedirects = 3
-const redirectStatuses = new Set([301, 302, 303, 307, 308])
+/** What a transfer that breaks off is worth; for tests to shorten. */
+export interface Patience {
+  /** How often it is taken up again without getting on. */
+  retries: number
+  /** The first pause is up to twice as long, each further one twice the one before. */
+  pauseMs: number
+  /** A body of which nothing comes for so long counts as broken off. */
+  silenceMs: number
+}
 
-/**
- * Fetches a customer's file to `path`; of a failed download nothing is left there. `timeLimitMs` counts over all,
- * redirects and a body that trickles in included.
- */
-export async function downloadMedia(options: {
+export interface Download {
   url: string
   path: string
   maxBytes: number
   outbound: Outbound
+  /** Counts over all: redirects, pauses and a body that trickles in included. */
   timeLimitMs: number
-}): Promise<DownloadOutcome> {
-  const { path, maxBytes, outbound } = options
-  const signal = AbortSignal.timeout(options.timeLimitMs)
-  let answer: Dispatcher.ResponseData
+  /** Ends the download before its time. */
+  signal?: AbortSignal
+  /** Asked while the file grows, with its length or the greater one it is said to have; false: it is too large. */
+  fits?(bytes: number): boolean
+  patience?: Patience
+}
+
+const usualPatience: Patience = { retries: 5, pauseMs: 200, silenceMs: 20_000 }
+/** Less than this is no getting on: a server could have us come back for each single byte. */
+const leastProgressBytes = 65_536
+const maxRedirects = 3
+const redirectStatuses = new Set([301, 302, 303, 307, 308])
+const passingStatuses = new Set([408, 429, 500, 502, 503, 504])
+
+/**
+ * Fetches a file, mostly a customer's, to `path`; of a failed download nothing is left there. A transfer that breaks
+ * off or falls silent is resumed where it ended if the server lets us prove that it is the same file still, and else
+ * begun anew; bytes of two versions are never joined.
+ */
+export async function downloadMedia(download: Download): Promise<DownloadOutcome> {
+  const limit = AbortSignal.timeout(download.timeLimitMs)
+  const signal = download.signal ? AbortSignal.any([limit, download.signal]) : limit
+  let isWhole = false
+  const file = await openGrowingFile(download.path)
   try {
-    const reached = await followRedirects(options.url, outbound, signal)
-    if ('ok' in reached) return reached
-    answer = reached
-  } catch (error) {
-    return failureOf(error)
-  }
-  if (answer.statusCode !== 200) {
-    hangUp(answer)
-    return unreachable(`The server answered ${answer.statusCode}.`)
-  }
-  // Only to refuse early: what counts is what arrives.
-  if (Number(answer.headers['content-length']) > maxBytes) {
-    hangUp(answer)
-    return tooLarge(maxBytes)
-  }
-  await using file = await open(path, 'w', 0o600)
-  try {
-    const hash = createHash('sha256')
-    let bytes = 0
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      if (bytes > maxBytes) {
-        await rm(path, { force: true })
-        return tooLarge(maxBytes)
-      }
-      hash.update(chunk)
-      await file.appendFile(chunk)
-    }
-    return { ok: true, bytes, sha256: hash.digest('hex') }
-  } catch (error) {
-    await rm(path, { force: true })
-    if (isDiskError(error)) throw error
-    return failureOf(error)
+    await file.restart()
+    const outcome = await fetchWhole(download, file, signal)
+    isWhole = outcome.ok
+    return outcome
+  } finally {
+    await file.close()
+    if (!isWhole) await rm(download.path, { force: true })
   }
 }
 
+/** What came of one request: the end of it all, or a reason to ask again. `version`: of what is in the file then. */
+type Part = { end: DownloadOutcome } | { version: FileVersion | undefined; broken: Failure }
+
+async function fetchWhole(
+  download: Download,
+  file: GrowingFile,
+  signal: AbortSignal,
+): Promise<DownloadOutcome> {
+  const { retries, pauseMs } = download.patience ?? usualPatience
+  let version: FileVersion | undefined
+  let furthest = 0
+  let fruitless = 0
+  for (;;) {
+    const part = await fetchPart(download, file, version, signal)
+    if ('end' in part) return part.end
+    if (signal.aborted) return failureOf(signal.reason)
+    version = part.version
+    fruitless = file.bytes >= furthest + leastProgressBytes ? 0 : fruitless + 1
+    furthest = Math.max(furthest, file.bytes)
+    if (fruitless > retries) return part.broken
+    // full jitter: a server that restarts has broken off more than this transfer
+    const pause = Math.random() * pauseMs * 2 ** fruitless
+    await sleep(pause, undefined, { signal }).catch(() => {})
+  }
+}
+
+/** One request, for the whole file or for the rest of the version of which the file has the beginning. */
+async function fetchPart(
+  download: Download,
+  file: GrowingFile,
+  version: FileVersion | undefined,
+  signal: AbortSignal,
+): Promise<Part> {
+  const rest = version === undefined ? {} : askForRest(version, file.bytes)
+  let answer: Dispatcher.ResponseData | Failure
+  try {
+    answer = await followRedirects(download, rest, signal)
+  } catch (error) {
+    const failure = failureOf(error)
+    const isFinal = failure.reason === 'refused_address' || (version === undefined && !isLost(error))
+    return isFinal ? { end: failure } : { version, broken: failure }
+  }
+  if ('ok' in answer) return { end: answer }
+  const started = await startPart(answer, 'range' in rest ? version : undefined, file)
+  if (started === 'not_the_rest') {
+    hangUp(answer)
+    // what is in the file may be of a version that is there no more
+    return { version: {}, broken: unreachable('The server did not continue the file where it broke off.') }
+  }
+  if ('message' in started) {
+    hangUp(answer)
+    return passingStatuses.has(answer.statusCode) ? { version, broken: started } : { end: started }
+  }
+  return receive(download, file, started, answer)
+}
+
+/** What is coming: a part of a version, up to `endByte` (exclusive) if that was told. */
+interface Started {
+  version: FileVersion
+  endByte?: number | undefined
+}
+
+/** Judges an answer before its body, and empties the file for one that begins anew. */
+async function startPart(
+  answer: Dispatcher.ResponseData,
+  continued: FileVersion | undefined,
+  file: GrowingFile,
+): Promise<Started | Failure | 'not_the_rest'> {
+  const { statusCode, headers } = answer
+  if (continued && statusCode === 416) return 'not_the_rest'
+  if (statusCode !== 200 && !(continued && statusCode === 206)) {
+    return unreachable(`The server answered ${statusCode}.`)
+  }
+  if (isEncoded(headers['content-encoding'])) {
+    return unreachable('The server sent the file compressed, although it was asked not to.')
+  }
+  if (continued && statusCode === 206) return continuation(continued, headers, file.bytes) ?? 'not_the_rest'
+  await file.restart()
+  const version = versionOf(headers)
+  return { version, endByte: version.totalBytes }
+}
+
+async function receive(
+  { maxBytes, fits = () => true }: Download,
+  file: GrowingFile,
+  { version, endByte = Number.POSITIVE_INFINITY }: Started,
+  answer: Dispatcher.ResponseData,
+): Promise<Part> {
+  const isTooLarge = (bytes: number) => bytes > maxBytes || !fits(bytes)
+  const { totalBytes = 0 } = version
+  if (isTooLarge(totalBytes)) {
+    hangUp(answer)
+    return { end: tooLarge(maxBytes) }
+  }
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      const bytes = file.bytes + chunk.length
+      if (bytes > endByte) return { version: {}, broken: unreachable('The file is longer than was said.') }
+      if (isTooLarge(Math.max(bytes, totalBytes))) return { end: tooLarge(maxBytes) }
+      await file.append(chunk)
+    }
+  } catch (error) {
+    if (isDiskError(error)) throw error
+    return { version, broken: failureOf(error) }
+  }
+  if (file.bytes < totalBytes) return { version, broken: unreachable('The file broke off.') }
+  return { end: { ok: true, ...(await file.finish()) } }
+}
+
 async function followRedirects(
-  url: string,
-  outbound: Outbound,
+  { url, outbound, patience = usualPatience }: Download,
+  rest: Record<string, string>,
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData | Failure> {
   let next = url
@@ -79,7 +188,8 @@ async function followRedirects(
     const answer = await request(check.url.href, {
       dispatcher: outbound.dispatcher,
       signal,
-      headers: { 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
+      headers: { 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity', ...rest },
+      bodyTimeout: patience.silenceMs,
     })
     const { location } = answer.headers
     if (!redirectStatuses.has(answer.statusCode) || typeof location !== 'string') return answer
@@ -100,6 +210,20 @@ function hangUp(answer: Dispatcher.ResponseData): void {
 function failureOf(error: unknown): Failure {
   const { reason, message } = outboundFailure(error)
   return reason === 'refused_address' ? { ok: false, reason, message } : unreachable(message)
+}
+
+/** A kept connection that the server ends at the very moment of the request is nobody's fault. */
+function isLost(error: unknown): boolean {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  return /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/.test(code ?? '')
+}
+
+/**
+ * Media gain nothing from compression, and to undo it would let a small answer become a file of any size. Other words
+ * in this header (`aws-chunked`, `utf-8`) are leftovers of an upload and change no byte.
+ */
+function isEncoded(contentEncoding: string | string[] | undefined): boolean {
+  return /\b(gzip|compress|deflate|br|zstd)\b/i.test(String(contentEncoding ?? ''))
 }
 
 function unreachable(message: string): Failure {
