@@ -59,12 +59,14 @@ create index job_events_job on job_events (job_id, id);
 create unique index job_events_taken_up on job_events (job_id) where to_status = 'processing';
 create unique index job_events_end on job_events (job_id) where to_status in ('completed', 'failed', 'cancelled');
 
--- When to ask the upstream of a job next. Whoever asks pushes due_at into the future first: if it dies, the row is due
--- again by itself. By the database's clock.
+-- When to ask the upstream of a job next. Whoever asks pushes due_at into the future first: if it never comes back, the row
+-- is due again by itself, and at once when its process is found dead. By the database's clock.
 create table polls (
   job_id text primary key references jobs,
   provider text not null,
   due_at timestamptz not null,
+  -- the process that is asking
+  claimed_by text,
   asked int not null default 0,
   -- calls without an answer, in a row
   failures int not null default 0,
@@ -76,6 +78,7 @@ create table polls (
   outputs jsonb
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 create index polls_due on polls (provider, due_at) where outputs is null;
+create index polls_claimed on polls (claimed_by) where claimed_by is not null;
 
 -- How an upstream does, shared by all processes. open_until: its circuit is open, nothing is sent; busy_until: it asked
 -- for fewer calls.

@@ -4,6 +4,7 @@ import { ApiError } from '../errors.ts'
 import { durable } from '../fault-points.ts'
 import { refund } from '../ledger/ledger.ts'
 import type { Json, Provider } from '../providers/provider.ts'
+import { dispatchKey, removeTask } from '../queue/tasks.ts'
 import { changeStatus } from './life.ts'
 import { checkOwner, type JobStatus } from './read.ts'
 import { endPolls } from './settle.ts'
@@ -51,6 +52,7 @@ async function cancelFrom(
 ): Promise<bigint | undefined> {
   const cancel = async (client: pg.PoolClient) => {
     if ((await changeStatus(client, jobId, { from, to: 'cancelled', at })) === undefined) return undefined
+    await removeTask(client, dispatchKey(jobId))
     await endPolls(client, jobId)
     return refund(client, jobId)
   }

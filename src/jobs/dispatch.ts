@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ModelVersion } from '../catalogue/load.ts'
-import { isUnavailable } from '../db.ts'
+import { isUnavailable, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import type { Json, Provider, ProviderRequest, SubmitOutcome } from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
@@ -105,8 +105,15 @@ async function abandon({ pool, clock }: JobContext, jobId: string, attemptId: st
   await loseAttempt(pool, { jobId, attemptId, at: clock.now() }, 'the process that sent it has died', 0)
 }
 
+/** Under the lock of the job's row, so that no task is left of a job that is cancelled at this moment. */
 async function tryAgain({ pool }: JobContext, jobId: string, delayMs: number): Promise<void> {
-  await addTask(pool, 'dispatch', { jobId }, { delayMs, key: dispatchKey(jobId) })
+  await transaction(pool, async (client) => {
+    const { rowCount } = await client.query(
+      "select from jobs where id = $1 and status in ('pending', 'processing') for update",
+      [jobId],
+    )
+    if (rowCount === 1) await addTask(client, 'dispatch', { jobId }, { delayMs, key: dispatchKey(jobId) })
+  })
 }
 
 // One account's slow file servers must not take all the places that dispatches have.

@@ -4,7 +4,7 @@ import { durable } from '../fault-points.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { JobContext } from './context.ts'
 import { pollJobs, reconcileJob } from './poll.ts'
-import { claimPolls, type DuePoll, type NextPoll, planPolls } from './polls.ts'
+import { claimPolls, type DuePoll, type NextPoll, planPolls, releasePolls } from './polls.ts'
 
 /** How often it is looked whether a poll is due. A callback is acted on within this. */
 const idleMs = 50
@@ -14,13 +14,14 @@ const callsPerUpstream = 16
 /** Longer than a call and what follows from it can take. */
 const leaseMs = 60_000
 const planTogether = 500
+const releaseEveryMs = 5_000
 
 /**
  * Asks upstreams about jobs when they are due, until stopped; `stop` waits for the calls under way. Any number of
  * processes do so side by side.
  */
 export function startPoller(context: JobContext): { stop(): Promise<void> } {
-  const { pool, log } = context
+  const { pool, log, processId } = context
   const stopping = new AbortController()
   const underWay = new Map(context.providers.map(({ name }) => [name, new Set<Promise<void>>()]))
   const plan = coalesce(planTogether, async (next: NextPoll[]) => {
@@ -52,7 +53,7 @@ export function startPoller(context: JobContext): { stop(): Promise<void> } {
       return free > 0 ? [{ provider: name, most: free * pollBatch, batch: pollBatch }] : []
     })
     if (wanted.length === 0) return false
-    const due = await durable('poll.claim', () => claimPolls(pool, wanted, leaseMs))
+    const due = await durable('poll.claim', () => claimPolls(pool, wanted, { processId, leaseMs }))
     for (const provider of context.providers) {
       const mine = due.filter((job) => job.provider === provider.name)
       const accepted = mine.filter((job) => job.attempt_status === 'accepted')
@@ -64,9 +65,14 @@ export function startPoller(context: JobContext): { stop(): Promise<void> } {
   }
 
   async function run(): Promise<void> {
+    let releasedAt = Number.NEGATIVE_INFINITY
     while (!stopping.signal.aborted) {
       let waitMs = idleMs
       try {
+        if (performance.now() - releasedAt > releaseEveryMs) {
+          await releasePolls(pool)
+          releasedAt = performance.now()
+        }
         if (await round()) waitMs = 0
       } catch (error) {
         log.error({ err: error }, 'looking for due polls failed')

@@ -40,7 +40,7 @@ export interface DuePoll {
 export async function claimPolls(
   db: Db,
   wanted: { provider: string; most: number; batch: number }[],
-  leaseMs: number,
+  options: { processId: string; leaseMs: number },
 ): Promise<DuePoll[]> {
   const { rows } = await db.query<DuePoll>({
     name: 'polls-claim',
@@ -56,7 +56,7 @@ export async function claimPolls(
         ) as found
         where coalesce(greatest(u.open_until, u.busy_until) <= now(), true)
       ), claimed as (
-        update polls set due_at = now() + $3 * interval '1 ms', asked = asked + 1
+        update polls set due_at = now() + $3 * interval '1 ms', claimed_by = $5, asked = asked + 1
         from due where polls.job_id = due.job_id
         returning polls.*
       )
@@ -75,8 +75,9 @@ export async function claimPolls(
     values: [
       wanted.map(({ provider }) => provider),
       wanted.map(({ most }) => most),
-      leaseMs,
+      options.leaseMs,
       wanted.map(({ batch }) => batch),
+      options.processId,
     ],
   })
   return rows
@@ -96,6 +97,7 @@ export async function planPolls(db: Db, next: NextPoll[]): Promise<void> {
     text: `
       update polls set
         due_at = case when due_at <= now() then due_at else now() + delay * interval '1 ms' end,
+        claimed_by = null,
         failures = next.failures,
         absences = next.absences
       from unnest($1::text[], $2::float8[], $3::int[], $4::int[]) as next (job_id, delay, failures, absences)
@@ -106,6 +108,17 @@ export async function planPolls(db: Db, next: NextPoll[]): Promise<void> {
       next.map(({ failures }) => failures),
       next.map(({ absences }) => absences),
     ],
+  })
+}
+
+/** Lets others ask at once what processes were asking that have died meanwhile. */
+export async function releasePolls(db: Db): Promise<void> {
+  await db.query({
+    name: 'polls-release',
+    text: `
+      update polls set due_at = now(), claimed_by = null
+      where claimed_by is not null and outputs is null and not exists (
+        select from processes p where p.id = claimed_by and p.beat_at > now() - interval '15 s')`,
   })
 }
 

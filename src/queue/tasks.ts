@@ -52,6 +52,11 @@ export async function addDispatchTasks(db: Db, jobIds: string[]): Promise<void> 
   })
 }
 
+/** Removes the waiting task of this key; one that is under way goes on. */
+export async function removeTask(db: Db, key: string): Promise<void> {
+  await db.query({ name: 'remove-task', text: 'select from graphile_worker.remove_job($1)', values: [key] })
+}
+
 /** Removes tasks that have used up their attempts: what they were for was given new ones by the sweep, or is over. */
 export async function removeDeadTasks(db: Db, olderThanMs: number): Promise<void> {
   await db.query(
