@@ -1,35 +1,39 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { dollars } from '../dollars.ts'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
+import { type JobStatus, progressOf } from '../jobs/read.ts'
 import { count } from './arguments.ts'
+import { describeReport } from './job-report.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 
 export function addJobCommands(program: Command): void {
   const job = program.command('job').description("Look at jobs with an operator's eyes.")
   job
     .command('show')
-    .description('Show everything that is known of a job.')
+    .description('Show everything that is known of a job: money, attempts, polling, timeline, webhook.')
     .argument('<job>', 'job id')
     .option('--json', 'print one JSON document')
     .action(async (jobId: string, options: { json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
         const found = await showJobForOperator(pool, jobId)
         if (found === undefined) throw new CommandFailed(`there is no job ${jobId}`)
-        const rows = Object.entries(found).map(([name, value]) => [
-          name,
-          typeof value === 'string' ? value : JSON.stringify(value),
-        ])
-        print(options, found, table(rows))
+        print(options, found, describeReport(found))
       })
     })
   job
     .command('list')
     .description('List the newest jobs of all users.')
     .option('--limit <count>', 'how many, 1 to 1000', count, 20)
+    .addOption(new Option('--status <status>', 'only these').choices(Object.keys(progressOf)))
+    .option(
+      '--stuck',
+      'only those past their time, pending for 10 minutes, or of which nobody knows whether an upstream has them',
+    )
     .option('--json', 'print one JSON document')
-    .action(async (options: { limit: number; json?: boolean }) => {
+    .action(async (options: { limit: number; status?: JobStatus; stuck?: boolean; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
-        const jobs = await listJobsForOperator(pool, options.limit)
+        const { limit, status, stuck } = options
+        const jobs = await listJobsForOperator(pool, limit, { status, isStuck: stuck })
         const rows = jobs.map((row) => [
           row.jobId,
           row.status,

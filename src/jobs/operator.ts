@@ -11,15 +11,27 @@ export interface OperatorJob {
   createdAt: string
 }
 
-/** The newest jobs of all users. */
-export async function listJobsForOperator(db: Db, limit: number): Promise<OperatorJob[]> {
+/**
+ * The newest jobs of all users. Stuck are those that have not ended though their time is over, that are pending for 10
+ * minutes, and of which nobody knows whether an upstream has them.
+ */
+export async function listJobsForOperator(
+  db: Db,
+  limit: number,
+  filter: { status?: JobStatus | undefined; isStuck?: boolean | undefined } = {},
+): Promise<OperatorJob[]> {
   const { rows } = await db.query<
     Omit<OperatorJob, 'costMicroCents' | 'createdAt'> & { cost: bigint; created_at: Date }
   >(
     `select j.id as "jobId", j.status, j.model_slug as model, a.mode, j.cost_micro_cents as cost, u.email, j.created_at
      from jobs j join accounts a on a.id = j.account_id join users u on u.id = a.user_id
+     where ($2::job_status is null or j.status = $2)
+       and (not $3 or j.status in ('pending', 'processing') and (
+         j.deadline_at < now()
+         or j.status = 'pending' and j.created_at < now() - interval '10 minutes'
+         or exists (select from attempts t where t.job_id = j.id and t.status = 'unknown')))
      order by j.created_at desc, j.position desc limit $1`,
-    [limit],
+    [limit, filter.status ?? null, filter.isStuck ?? false],
   )
   return rows.map(({ cost, created_at, ...row }) => ({
     ...row,
@@ -28,12 +40,49 @@ export async function listJobsForOperator(db: Db, limit: number): Promise<Operat
   }))
 }
 
-/** Everything that is known of one job, with its transfers, outputs and webhook attempts. */
-export async function showJobForOperator(
-  db: Db,
-  jobId: string,
-): Promise<Record<string, unknown> | undefined> {
-  const { rows } = await db.query<{ job: Record<string, unknown> }>(
+export interface OperatorAttempt {
+  number: number
+  provider: string
+  status: string
+  operation: unknown
+  cause: string | null
+  startedAt: string
+  answeredAt: string | null
+  finishedAt: string | null
+}
+
+export interface OperatorPolling {
+  provider: string
+  dueAt: string
+  asked: number
+  failures: number
+  absences: number
+  outputFailures: number
+  /** The upstream's result is there, and is to be copied. */
+  hasResult: boolean
+}
+
+export interface OperatorEvent {
+  id: number
+  at: string
+  kind: string
+  from: JobStatus | null
+  to: JobStatus | null
+  detail: Record<string, unknown> | null
+}
+
+/** All that is known of a job, and these in particular. */
+export interface OperatorReport extends Record<string, unknown> {
+  createdAt: string
+  attempts: OperatorAttempt[]
+  /** Null where no upstream is asked. */
+  polling: OperatorPolling | null
+  timeline: OperatorEvent[]
+}
+
+/** Everything that is known of one job: money, attempts, what the upstream is asked, timeline, outputs and webhook. */
+export async function showJobForOperator(db: Db, jobId: string): Promise<OperatorReport | undefined> {
+  const { rows } = await db.query<{ job: OperatorReport }>(
     `select json_build_object(
        'jobId', j.id, 'status', j.status, 'model', j.model_slug, 'version', j.model_version, 'mode', a.mode,
        'userId', u.id, 'email', u.email, 'apiKeyId', j.api_key_id, 'requestId', j.request_id,
@@ -43,6 +92,14 @@ export async function showJobForOperator(
        'createdAt', j.created_at, 'dispatchedAt', j.dispatched_at, 'deadlineAt', j.deadline_at, 'completedAt', j.completed_at,
        'transfers', (select coalesce(json_agg(json_build_object('id', t.id, 'kind', t.kind, 'amountMicroCents', t.amount_micro_cents,
           'createdAt', t.created_at) order by t.id), '[]') from ledger_transfers t where t.job_id = j.id),
+       'attempts', (select coalesce(json_agg(json_build_object('number', t.number, 'provider', t.provider, 'status', t.status,
+          'operation', t.operation, 'cause', t.cause, 'startedAt', t.started_at, 'answeredAt', t.answered_at,
+          'finishedAt', t.finished_at) order by t.number), '[]') from attempts t where t.job_id = j.id),
+       'polling', (select json_build_object('provider', p.provider, 'dueAt', p.due_at, 'asked', p.asked, 'failures', p.failures,
+          'absences', p.absences, 'outputFailures', p.output_failures, 'hasResult', p.outputs is not null)
+          from polls p where p.job_id = j.id),
+       'timeline', (select coalesce(json_agg(json_build_object('id', e.id, 'at', e.at, 'kind', e.kind, 'from', e.from_status,
+          'to', e.to_status, 'detail', e.detail) order by e.id), '[]') from job_events e where e.job_id = j.id),
        'outputs', (select coalesce(json_agg(to_jsonb(o) - 'job_id' order by o.position), '[]') from job_outputs o where o.job_id = j.id),
        'webhook', (select json_build_object('id', w.id, 'url', w.url, 'status', w.status, 'attempts',
           (select coalesce(json_agg(to_jsonb(t) - 'webhook_id' order by t.attempt), '[]') from webhook_attempts t where t.webhook_id = w.id))

@@ -1,0 +1,46 @@
+import type { OperatorReport } from '../jobs/operator.ts'
+import { table } from './output.ts'
+
+/** A job for a person: what is known of it, then what was sent, what is asked and what happened, with the times since its start. */
+export function describeReport(report: OperatorReport): string[] {
+  const { attempts, polling, timeline, ...rest } = report
+  const start = Date.parse(report.createdAt)
+  const since = (at: string | null) =>
+    at === null ? '' : `+${((Date.parse(at) - start) / 1000).toFixed(1)} s`
+  const known = Object.entries(rest).map(([name, value]) => [name, textOf(value)])
+  const attemptRows = attempts.map((attempt) => [
+    String(attempt.number),
+    attempt.provider,
+    attempt.status,
+    since(attempt.startedAt),
+    since(attempt.answeredAt),
+    since(attempt.finishedAt),
+    attempt.cause ?? textOf(attempt.operation),
+  ])
+  const eventRows = timeline.map(({ at, kind, from, to, detail }) => [
+    since(at),
+    kind,
+    to === null ? '' : `${from} → ${to}`,
+    detail === null ? '' : textOf(detail),
+  ])
+  return [
+    ...table(known),
+    ...section(
+      'attempts',
+      ['number', 'provider', 'status', 'sent', 'answered', 'done', 'operation or cause'],
+      attemptRows,
+    ),
+    ...(polling === null
+      ? []
+      : ['', 'polling', ...table(Object.entries(polling).map(([name, value]) => [name, textOf(value)]))]),
+    ...section('timeline', ['time', 'event', 'status', 'detail'], eventRows),
+  ]
+}
+
+function section(title: string, head: string[], rows: string[][]): string[] {
+  return rows.length === 0 ? [] : ['', title, ...table([head, ...rows])]
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

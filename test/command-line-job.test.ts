@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { database, fails, filmgate, json } from './command-line.ts'
+import { makeCustomer } from './database.ts'
+import { startGateway } from './gateway.ts'
+import { addEvent, addJob, complete, takeUp } from './timeline-fixture.ts'
+
+const { pool } = database
+const gateway = await startGateway({ databaseUrl: database.url, role: 'api' })
+const customer = await makeCustomer(pool)
+
+async function addAttempt(jobId: string, number: number, status: string, cause: string): Promise<void> {
+  await pool.query(
+    `insert into attempts (id, job_id, number, provider, model_slug, process_id, idempotency_key, status, cause, answered_at)
+     values ($1, $2, $3, 'kling', 'a/b/c', 'process', $2, $4, $5, now())`,
+    [`att_${jobId}_${number}`, jobId, number, status, cause],
+  )
+}
+
+test('a job is shown with its attempts, what its upstream is asked, and all that happened to it', async () => {
+  const jobId = await addJob(gateway, pool, customer)
+  await takeUp(pool, jobId)
+  await addAttempt(jobId, 1, 'refused', 'too busy')
+  await addAttempt(jobId, 2, 'unknown', 'line lost')
+  for (const kind of ['sent', 'refused', 'sent', 'unknown']) await addEvent(pool, jobId, `attempt_${kind}`)
+  await pool.query(
+    `insert into polls (job_id, provider, due_at, asked, failures) values ($1, 'kling', now(), 7, 3)`,
+    [jobId],
+  )
+  const [job, human] = await Promise.all([json(`job show ${jobId}`), filmgate(`job show ${jobId}`)])
+  const attempts = job.attempts.map(({ number, status, cause }: Record<string, unknown>) => [
+    number,
+    status,
+    cause,
+  ])
+  assert.deepEqual(attempts, [
+    [1, 'refused', 'too busy'],
+    [2, 'unknown', 'line lost'],
+  ])
+  assert.deepEqual(
+    [job.polling.provider, job.polling.asked, job.polling.failures, job.polling.hasResult],
+    ['kling', 7, 3, false],
+  )
+  assert.deepEqual(
+    job.timeline.map(({ kind, from, to }: Record<string, unknown>) => [kind, from, to]),
+    [
+      ['submitted', null, null],
+      ['processing', 'pending', 'processing'],
+      ...['sent', 'refused', 'sent', 'unknown'].map((name) => [`attempt_${name}`, null, null]),
+    ],
+  )
+  assert.equal(job.timeline.at(-1).detail.cause, 'secret-cause')
+  assert.match(human.stdout, /^2 +kling +unknown +\+\d+\.\d s +\+\d+\.\d s +line lost$/m)
+  assert.match(human.stdout, /^asked +7$/m)
+  assert.match(human.stdout, /^\+\d+\.\d s +processing +pending → processing$/m)
+  assert.match(human.stdout, /^\+\d+\.\d s +attempt_unknown +\{.*secret-cause/m)
+})
+
+test('jobs are listed by status, and those that are stuck by themselves', async () => {
+  const add = () => addJob(gateway, pool, customer)
+  const [fine, done, late, unknown] = await Promise.all([add(), add(), add(), add()])
+  await takeUp(pool, unknown)
+  await pool.query(`update jobs set deadline_at = now() + interval '1 hour' where id = $1`, [unknown])
+  await addAttempt(unknown, 1, 'unknown', 'line lost')
+  await takeUp(pool, done)
+  await complete(pool, done)
+  await pool.query(`update jobs set created_at = now() - interval '1 hour' where id = $1`, [late])
+  const listed = async (filter: string) =>
+    ((await json(`job list ${filter}`)).jobs as { jobId: string }[]).map(({ jobId }) => jobId)
+  const [completed, pending, stuck, both] = await Promise.all([
+    listed('--status completed'),
+    listed('--status pending'),
+    listed('--stuck'),
+    listed('--stuck --status pending'),
+  ])
+  assert.deepEqual(completed, [done])
+  assert.deepEqual(pending.sort(), [fine, late].sort())
+  assert.ok(stuck.includes(late) && stuck.includes(unknown))
+  assert.ok(!stuck.includes(fine) && !stuck.includes(done))
+  assert.deepEqual(both, [late])
+  await fails('job list --status lost', 2, /Allowed choices are pending, processing/)
+})
