@@ -33,8 +33,8 @@ export async function collectJob(context: JobContext, jobId: string): Promise<vo
   try {
     const outputs = await durable('output.store', () => storeOutputs(context, jobId, job.outputs))
     const isDone = await completeJob(context.pool, jobId, outputs, context.fileUrl, context.clock.now())
-    // it was ended by somebody else meanwhile, and nobody would look after the files
-    if (!isDone && (await hasFailed(context, jobId))) await discardOutputs(context.storage, jobId)
+    // it was ended by somebody else meanwhile, or had its files deleted, and nobody would look after these
+    if (!isDone && (await keepsNothing(context, jobId))) await discardOutputs(context.storage, jobId)
     if (provider) await forget(context, provider, jobId, job.operation)
   } catch (error) {
     context.log.warn({ jobId, err: error }, 'output not stored')
@@ -74,9 +74,9 @@ async function tryAgain(context: JobContext, jobId: string, job: JobRow, error: 
   return false
 }
 
-async function hasFailed({ pool }: JobContext, jobId: string): Promise<boolean> {
+async function keepsNothing({ pool }: JobContext, jobId: string): Promise<boolean> {
   const { rowCount } = await pool.query(
-    "select from jobs where id = $1 and status in ('failed', 'cancelled')",
+    "select from jobs where id = $1 and (status in ('failed', 'cancelled') or outputs_deleted_at is not null)",
     [jobId],
   )
   return rowCount === 1

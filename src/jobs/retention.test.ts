@@ -4,15 +4,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import { createCanvas } from '@napi-rs/canvas'
 import { pino } from 'pino'
 import { atEnd } from '../../test/at-end.ts'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { addCompletedJob } from '../../test/outputs-fixture.ts'
 import { startS3Server } from '../../test/s3-server.ts'
 import { changeUser } from '../accounts/users.ts'
+import { loadCatalogue } from '../catalogue/load.ts'
+import { createMedia } from '../media/media.ts'
+import { createOutbound } from '../outbound.ts'
 import { createLocalStorage } from '../storage/local.ts'
 import { createS3Storage } from '../storage/s3.ts'
 import type { Storage } from '../storage/storage.ts'
+import { collectJob } from './collect.ts'
 import { deleteExpiredOutputs, deleteOutputs, discardOutputs } from './retention.ts'
 import { sweep as sweepAll } from './sweep.ts'
 
@@ -162,6 +167,53 @@ test('from an S3 store files go as they do from a disk, and a store that refuses
   await sweep(store)
   assert.deepEqual(await Array.fromAsync(store.list('outputs/')), [])
   assert.deepEqual(await deletedAt(jobId), clock.now())
+})
+
+test('a copy that goes on after its job was completed by another and its files were deleted leaves none behind', async () => {
+  const { jobId } = await addCompletedJob(pool, storage, await makeKeeper(null))
+  await pool.query("update jobs set status = 'processing', completed_at = null where id = $1", [jobId])
+  const picture = 'sandbox/picture.png'
+  await storage.put(picture, Readable.from([createCanvas(64, 64).toBuffer('image/png')]))
+  await pool.query(
+    `insert into polls (job_id, provider, due_at, outputs) values ($1, 'sandbox', now(), $2)`,
+    [jobId, JSON.stringify([{ type: 'image', source: { key: picture } }])],
+  )
+  const copied: string[] = []
+  const slow: Storage = {
+    ...storage,
+    async put(key, ...rest) {
+      if (copied.push(key) === 1) {
+        await pool.query("update jobs set status = 'completed', completed_at = now() where id = $1", [jobId])
+        await deleteOutputs({ pool, storage, clock }, jobId)
+      }
+      return storage.put(key, ...rest)
+    },
+  }
+  const media = createMedia()
+  const outbound = createOutbound({ allowPrivate: false })
+  await collectJob(
+    {
+      pool,
+      storage: slow,
+      clock,
+      log,
+      media,
+      outbound,
+      catalogue: loadCatalogue(),
+      providers: [],
+      provider: () => undefined,
+      processId: 'here',
+      nextPollMs: () => 0,
+      callbackUrl: () => '',
+      fileUrl: (key) => key,
+      ownFile: () => undefined,
+      temporaryDirectory: directory,
+    },
+    jobId,
+  )
+  await Promise.all([media.close(), outbound.close()])
+  assert.notDeepEqual(copied, [])
+  assert.deepEqual(await Array.fromAsync(storage.list(`outputs/${jobId}/`)), [])
 })
 
 test('what was copied of a job that keeps nothing is discarded, and no file of another', async () => {

@@ -16,11 +16,6 @@ const batch = 100
 /** The sweep has other work, and comes again in a minute. */
 const budgetMs = 20_000
 
-/** Where all files of a job are kept. */
-export function outputsPrefix(jobId: string): string {
-  return `outputs/${jobId}/`
-}
-
 /**
  * Removes whatever is stored of a job, and what is `recorded` of it, and throws unless all of it is gone. For jobs
  * that keep no files: the caller knows that.
@@ -30,7 +25,7 @@ export async function discardOutputs(
   jobId: string,
   recorded: string[] = [],
 ): Promise<void> {
-  const listed = await Array.fromAsync(storage.list(outputsPrefix(jobId)))
+  const listed = await Array.fromAsync(storage.list(`outputs/${jobId}/`))
   const keys = new Set([...recorded, ...listed])
   for (const key of keys) await storage.remove(key)
   for (const key of keys) {
