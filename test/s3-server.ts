@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { buildApp } from 'fauxqs'
 import type { S3Settings } from '../src/config.ts'
+import { signatureFault } from './s3-signature.ts'
 
 /** May answer in place of the store, or cut the connection (true), or let the store work and lose its answer. */
 export type Meddle = (request: IncomingMessage, response: ServerResponse) => boolean | 'lose the answer'
@@ -16,9 +18,10 @@ export interface S3Server {
   stop(): Promise<void>
 }
 
+const keys = { accessKeyId: 'filmgate-key', secretAccessKey: 'filmgate-secret' }
 let buckets = 0
 
-/** A real S3 server on loopback, behind a front that can be told to fail. The front knows one access key. */
+/** A real S3 server on loopback, behind a front that checks signatures and can be told to fail. */
 export async function startS3Server(): Promise<S3Server> {
   const store = buildApp({ logger: false })
   const uploads = new Map<string, string>()
@@ -35,11 +38,13 @@ export async function startS3Server(): Promise<S3Server> {
     response.on('error', () => {})
     const meddled = server.meddle(request, response)
     if (meddled === true) return
-    if (!request.headers.authorization?.includes('Credential=filmgate-key/')) {
-      s3Error(response, 403, 'InvalidAccessKeyId')
-      return
+    const pass = async () => {
+      const body = await buffer(request)
+      const fault = signatureFault(request, body, keys)
+      if (fault !== undefined) s3Error(response, 403, fault)
+      else forward(storeUrl, request, body, response, meddled === 'lose the answer')
     }
-    forward(storeUrl, request, response, meddled === 'lose the answer')
+    pass().catch(() => response.destroy())
   })
   await once(front.listen(0, '127.0.0.1'), 'listening')
   const endpoint = `http://127.0.0.1:${(front.address() as AddressInfo).port}`
@@ -53,8 +58,7 @@ export async function startS3Server(): Promise<S3Server> {
         endpoint,
         region: 'us-east-1',
         bucket,
-        accessKeyId: 'filmgate-key',
-        secretAccessKey: 'filmgate-secret',
+        ...keys,
       }
     },
     async stop() {
@@ -75,8 +79,14 @@ export function s3Error(response: ServerResponse, status: number, code: string):
   return true
 }
 
-function forward(origin: string, request: IncomingMessage, response: ServerResponse, isLost: boolean): void {
-  const upstream = httpRequest(origin + request.url, { method: request.method, headers: request.headers })
+function forward(
+  origin: string,
+  { url, method, headers }: IncomingMessage,
+  body: Buffer,
+  response: ServerResponse,
+  isLost: boolean,
+): void {
+  const upstream = httpRequest(origin + url, { method, headers })
   upstream.on('response', (answer) => {
     if (isLost) {
       answer.resume().on('end', () => response.destroy())
@@ -86,8 +96,5 @@ function forward(origin: string, request: IncomingMessage, response: ServerRespo
     answer.pipe(response)
   })
   upstream.on('error', () => response.destroy())
-  request.on('close', () => {
-    if (!request.complete) upstream.destroy()
-  })
-  request.pipe(upstream)
+  upstream.end(body)
 }

@@ -264,7 +264,14 @@ test('a start that cannot work names the setting in one line, without the secret
   const settings = await server.newBucket()
   const wrong: [RegExp, Partial<S3Settings>, Meddle?][] = [
     [/^S3_BUCKET is "absent"/, { bucket: 'absent' }],
-    [/^S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are refused/, { accessKeyId: 'unknown' }],
+    [
+      /^S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are refused .*InvalidAccessKeyId/,
+      { accessKeyId: 'unknown' },
+    ],
+    [
+      /^S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are refused .*SignatureDoesNotMatch/,
+      { secretAccessKey: 'x' },
+    ],
     [/^S3_ACCESS_KEY_ID .*AccessDenied/, {}, (_, response) => s3Error(response, 403, 'AccessDenied')],
     [
       /^S3_REGION is "us-east-1"/,
