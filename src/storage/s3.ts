@@ -84,10 +84,10 @@ export async function createS3Storage(
       return meter.read()
     },
     async withLocalFile(key, use) {
-      const found = await open(key)
-      if (found === undefined) throw new StorageError('NOT_FOUND', `nothing is stored as ${key}`)
       const folder = await mkdtemp(join(options.temporaryDirectory, 'stored-'))
       try {
+        const found = await open(key)
+        if (found === undefined) throw new StorageError('NOT_FOUND', `nothing is stored as ${key}`)
         const path = join(folder, 'object')
         await pipeline(found.stream, createWriteStream(path, { mode: 0o600 })).catch(noSpaceIfFull)
         return await use(path)
