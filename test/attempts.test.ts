@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { createCanvas } from '@napi-rs/canvas'
+import { giveUpJob } from '../src/jobs/give-up.ts'
 import { attemptTransitions, transitions } from '../src/jobs/life.ts'
 import type {
   FindOutcome,
@@ -203,6 +204,21 @@ suite('an attempt', { concurrency: true }, () => {
     await pool.query("update jobs set deadline_at = now() + interval '1 minute' where id = $1", [jobId])
     await pool.query('update polls set due_at = now() where job_id = $1', [jobId])
     assert.equal((await gateway.ended(jobId, patient.key)).status, 'completed')
+  })
+
+  test('a job that is held for its unknown outcome is given up at the word of the operator, refunded once; no other is', async () => {
+    const patient = await makeCustomer(pool, { mode: 'live' })
+    await pool.query("update users set unknown_outcome = 'hold' where id = $1", [patient.userId])
+    const { jobId } = await submit({ submit: [unknown], find: ['throw'], timeLimitMs: 1 }, patient.key)
+    await until(async () => (await attemptsOf(jobId))[0] === 'unknown')
+    const both = await Promise.all([1, 2].map(() => giveUpJob(pool, jobId, new Date())))
+    assert.deepEqual(both.filter((outcome) => outcome === 'refunded').length, 1)
+    assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+    const running = await submit({ submit: [accepted], poll: [{ status: 'running' }] }, patient.key)
+    await until(async () => (await attemptsOf(running.jobId))[0] === 'accepted')
+    assert.match(JSON.stringify(await giveUpJob(pool, running.jobId, new Date())), /refused/)
+    scripts.get(running.prompt)!.poll = [done]
+    assert.equal((await gateway.ended(running.jobId, patient.key)).status, 'completed')
   })
 
   test('an upstream that has too much to do gets the job later: no failure, no second job', async () => {

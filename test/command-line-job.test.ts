@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { database, fails, filmgate, json } from './command-line.ts'
-import { makeCustomer } from './database.ts'
+import { makeCustomer, transfersOf } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { addEvent, addJob, complete, takeUp } from './timeline-fixture.ts'
 
@@ -79,4 +79,19 @@ test('jobs are listed by status, and those that are stuck by themselves', async 
   assert.ok(!stuck.includes(fine) && !stuck.includes(done))
   assert.deepEqual(both, [late])
   await fails('job list --status lost', 2, /Allowed choices are pending, processing/)
+})
+
+test('a job of unknown outcome is given up, once, and what a user wants of such jobs is set', async () => {
+  const jobId = await addJob(gateway, pool, customer)
+  await fails(`job give-up ${jobId}`, 1, /the job is pending; nothing was changed/)
+  await takeUp(pool, jobId)
+  await fails(`job give-up ${jobId}`, 1, /is not unknown: .*yet to be made/)
+  await addAttempt(jobId, 1, 'unknown', 'line lost')
+  assert.deepEqual(await json(`job give-up ${jobId}`), { jobId, status: 'failed' })
+  await fails(`job give-up ${jobId}`, 1, /the job is failed/)
+  await fails('job give-up job_none', 1, /there is no job job_none/)
+  assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+  assert.equal((await json(`user show ${customer.userId}`)).unknownOutcome, 'refund')
+  assert.equal((await json(`user unknown-outcome ${customer.userId} hold`)).unknownOutcome, 'hold')
+  await fails(`user unknown-outcome ${customer.userId} keep`, 2, /Allowed choices are refund, hold/)
 })

@@ -95,6 +95,7 @@ test('from a new user to a key that works', async () => {
     'segments',
     'status',
     'testBalanceMicroCents',
+    'unknownOutcome',
     'userId',
     'webhookSecret',
   ])

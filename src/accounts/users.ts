@@ -5,6 +5,9 @@ import { createWebhookSecret } from '../webhooks/sign.ts'
 export const userStatuses = ['active', 'inactive', 'banned'] as const
 export type UserStatus = (typeof userStatuses)[number]
 
+export const unknownOutcomes = ['refund', 'hold'] as const
+export type UnknownOutcome = (typeof unknownOutcomes)[number]
+
 export interface User {
   userId: string
   email: string
@@ -17,6 +20,8 @@ export interface User {
   allowedModels: string[]
   /** Days that the files of a job are kept after it has completed; null: for ever. */
   retentionDays: number | null
+  /** What becomes of a job of which nobody knows, at the end of its time, whether its upstream has it. */
+  unknownOutcome: UnknownOutcome
   balanceMicroCents: number
   testBalanceMicroCents: number
   createdAt: string
@@ -31,12 +36,14 @@ interface UserRow {
   segments: string[]
   allowed_models: string[]
   retention_days: number | null
+  unknown_outcome: UnknownOutcome
   live: bigint
   test: bigint
   created_at: Date
 }
 
-const columns = `u.id, u.email, u.name, u.status, u.concurrency_limit, u.segments, u.allowed_models, u.retention_days, u.created_at,
+const columns = `u.id, u.email, u.name, u.status, u.concurrency_limit, u.segments, u.allowed_models, u.retention_days,
+  u.unknown_outcome, u.created_at,
   (select balance_micro_cents from accounts where user_id = u.id and mode = 'live') as live,
   (select balance_micro_cents from accounts where user_id = u.id and mode = 'test') as test`
 
@@ -50,6 +57,7 @@ function toUser(row: UserRow): User {
     segments: row.segments,
     allowedModels: row.allowed_models,
     retentionDays: row.retention_days,
+    unknownOutcome: row.unknown_outcome,
     balanceMicroCents: Number(row.live),
     testBalanceMicroCents: Number(row.test),
     createdAt: row.created_at.toISOString(),
@@ -102,12 +110,18 @@ export async function listUsers(db: Db, limit: number): Promise<User[]> {
 export async function changeUser(
   db: Db,
   userId: string,
-  change: { status?: UserStatus; concurrencyLimit?: number | null; retentionDays?: number | null },
+  change: {
+    status?: UserStatus
+    concurrencyLimit?: number | null
+    retentionDays?: number | null
+    unknownOutcome?: UnknownOutcome
+  },
 ): Promise<void> {
   await db.query(
     `update users set status = coalesce($2, status),
        concurrency_limit = case when $3 then $4 else concurrency_limit end,
-       retention_days = case when $5 then $6 else retention_days end
+       retention_days = case when $5 then $6 else retention_days end,
+       unknown_outcome = coalesce($7, unknown_outcome)
      where id = $1`,
     [
       userId,
@@ -116,6 +130,7 @@ export async function changeUser(
       change.concurrencyLimit,
       change.retentionDays !== undefined,
       change.retentionDays,
+      change.unknownOutcome,
     ],
   )
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { dollars } from '../dollars.ts'
+import { giveUpJob } from '../jobs/give-up.ts'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
 import { type JobStatus, progressOf } from '../jobs/read.ts'
 import { count } from './arguments.ts'
@@ -43,6 +44,21 @@ export function addJobCommands(program: Command): void {
           row.createdAt,
         ])
         print(options, { jobs }, table([['job', 'status', 'model', 'cost', 'user', 'created'], ...rows]))
+      })
+    })
+  job
+    .command('give-up')
+    .description(
+      'End a job of which nobody can tell whether its upstream has it: failed, its charge given back once. A result that comes later is told in its timeline and changes nothing.',
+    )
+    .argument('<job>', 'job id')
+    .option('--json', 'print one JSON document')
+    .action(async (jobId: string, options: { json?: boolean }) => {
+      await withDatabase(async ({ pool }) => {
+        const outcome = await giveUpJob(pool, jobId, new Date())
+        if (outcome === 'no such job') throw new CommandFailed(`there is no job ${jobId}`)
+        if (outcome !== 'refunded') throw new CommandFailed(`${outcome.refused}; nothing was changed`)
+        print(options, { jobId, status: 'failed' }, [`${jobId} is failed, and its charge given back.`])
       })
     })
 }

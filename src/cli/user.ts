@@ -4,8 +4,10 @@ import {
   createUser,
   findUser,
   listUsers,
+  type UnknownOutcome,
   type User,
   type UserStatus,
+  unknownOutcomes,
   userStatuses,
 } from '../accounts/users.ts'
 import type { Db } from '../db.ts'
@@ -128,6 +130,17 @@ export function addUserCommands(program: Command): void {
       if (options.days === undefined && !options.forever) throw new CommandFailed('give --days or --forever')
       await change(idOrEmail, { retentionDays: options.days ?? null }, options)
     })
+  user
+    .command('unknown-outcome')
+    .description(
+      'Say what becomes of a job at the end of its time if nobody can tell whether its upstream has it: refund fails it and gives its charge back; hold keeps it until the upstream has answered, or "job give-up" ends it.',
+    )
+    .argument('<user>', 'user id or e-mail address')
+    .addArgument(new Argument('<outcome>', 'for all jobs of the user').choices(unknownOutcomes))
+    .option('--json', 'print one JSON document')
+    .action(async (idOrEmail: string, unknownOutcome: UnknownOutcome, options: { json?: boolean }) => {
+      await change(idOrEmail, { unknownOutcome }, options)
+    })
 }
 
 async function change(
@@ -167,6 +180,7 @@ function describe(user: User & { webhookSecret?: string | undefined }): string[]
     ['segments', user.segments.join(', ') || 'none'],
     ['private models', user.allowedModels.join(', ') || 'none'],
     ['files are kept', user.retentionDays === null ? 'for ever' : `${user.retentionDays} days`],
+    ['unknown outcome', user.unknownOutcome],
     ...(user.webhookSecret === undefined ? [] : [['webhook secret', user.webhookSecret]]),
   ])
 }

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { findUser, userStatuses } from '../accounts/users.ts'
+import { findUser, unknownOutcomes, userStatuses } from '../accounts/users.ts'
 import { ApiError } from '../errors.ts'
 import { storablePattern } from '../json-schema.ts'
 import { route } from './route.ts'
@@ -34,6 +34,10 @@ export const adminGetUserRoute = route({
         description: 'Days that the files of a job are kept after it has completed; null: for ever.',
       }),
     ),
+    unknownOutcome: Type.Enum([...unknownOutcomes], {
+      description:
+        'What becomes of a job at the end of its time if nobody can tell whether its upstream has it: it is failed and refunded, or held until the upstream has answered.',
+    }),
     balanceMicroCents: microCents,
     testBalanceMicroCents: microCents,
     createdAt: moment,
@@ -47,6 +51,7 @@ export const adminGetUserRoute = route({
     segments: ['studios'],
     allowedModels: [],
     retentionDays: null,
+    unknownOutcome: 'refund',
     balanceMicroCents: 25_000_000,
     testBalanceMicroCents: 5_000_000,
     createdAt: '2026-11-20T12:00:00.000Z',
