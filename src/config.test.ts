@@ -91,6 +91,11 @@ for (const [name, remedy, values] of [
   ],
   ['FILMGATE_ALLOW_PRIVATE_NETWORK', /give 1 to turn it on, or leave it unset/, ['yes', 'true', '2', 'on']],
   ['FILMGATE_LOG_LEVEL', /give one of fatal, error, warn, info, debug, trace, silent/, ['verbose', 'INFO']],
+  [
+    'FILMGATE_FAULT_POINT',
+    /leave it unset, or name one of submit\.commit, .* with :before or :after/,
+    ['attempt.begin', 'attempt.begin:during', 'nowhere:after', 'attempt.begin:after:0'],
+  ],
   ['DATABASE_URL', /write it as postgres:\/\/user:password@host\/database/, ['localhost', 'mysql://a:b@c/d']],
 ] as const) {
   test(`a wrong ${name} is refused in one line that names it, what is wrong and what is right`, () => {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { durableSteps, isFaultPoint } from './fault-points.ts'
 
 export const roles = ['all', 'api', 'worker'] as const
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -39,6 +40,12 @@ export interface ConfigFlags {
 /** Reads the settings (operations.md); throws ConfigError at the first wrong one. An empty value counts as unset. */
 export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = {}): Config {
   const read = (name: string) => environment[name]?.trim() || undefined
+  const faultPoint = read('FILMGATE_FAULT_POINT')
+  if (faultPoint !== undefined && !isFaultPoint(faultPoint)) {
+    throw new ConfigError(
+      `FILMGATE_FAULT_POINT is "${faultPoint}": leave it unset, or name one of ${durableSteps.join(', ')} with :before or :after`,
+    )
+  }
   const host = flags.host ?? read('HOST') ?? '127.0.0.1'
   const portNumber = port(flags.port !== undefined ? '--port' : 'PORT', flags.port ?? read('PORT') ?? '8787')
   return {

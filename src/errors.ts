@@ -168,7 +168,7 @@ export const apiErrors = {
     status: 400,
     title: 'Too late to cancel',
     retryable: false,
-    meaning: 'Only a pending job can be cancelled.',
+    meaning: 'Only a pending job can be cancelled, or one that its provider can stop and says so.',
     remedy: 'Wait for the job to end; a failed job is refunded by itself.',
   },
   VALIDATION_ERROR: {

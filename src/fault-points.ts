@@ -23,6 +23,12 @@ export const durableSteps = [
 
 export type DurableStep = (typeof durableSteps)[number]
 
+/** Whether a setting names a step that there is, and a side of it. */
+export function isFaultPoint(text: string): boolean {
+  const [, step] = /^([\w.]+):(?:before|after)(?::[1-9]\d*)?$/.exec(text) ?? []
+  return durableSteps.some((known) => known === step)
+}
+
 const [name, side, times = '1'] = process.env.FILMGATE_FAULT_POINT?.split(':') ?? []
 let left = Number(times)
 

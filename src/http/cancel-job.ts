@@ -7,7 +7,8 @@ export const cancelJobRoute = route({
   method: 'POST',
   path: '/v1/jobs/:jobId/cancel',
   name: 'Cancel a job',
-  summary: 'Cancels a job that is still pending and gives its whole charge back.',
+  summary:
+    'Cancels a job that is still pending, or that its provider can stop, and gives its whole charge back.',
   scope: 'submit_job',
   params: jobIdParams,
   answer: Type.Object({
@@ -18,7 +19,12 @@ export const cancelJobRoute = route({
   example: { jobId: 'job_mi8q2k0x1f7d2m9c4p6t8w0z', status: 'cancelled', refundedMicroCents: 350_000 },
   errors: ['JOB_NOT_FOUND', 'UNAUTHORIZED_ACCESS', 'JOB_CANNOT_BE_CANCELLED'],
   async handler({ params, caller }, services) {
-    const { refundedMicroCents } = await cancelJob(services, caller.accountId, params.jobId, services.clock.now())
+    const { refundedMicroCents } = await cancelJob(
+      services,
+      caller.accountId,
+      params.jobId,
+      services.clock.now(),
+    )
     return { jobId: params.jobId, status: 'cancelled' as const, refundedMicroCents }
   },
 })

@@ -2,7 +2,8 @@ import { Type } from 'typebox'
 import { type JsonSchema, storablePattern } from '../json-schema.ts'
 
 export const jobStatus = Type.Enum(['pending', 'processing', 'completed', 'failed', 'cancelled'], {
-  description: 'pending → processing → completed or failed; a pending job can be cancelled.',
+  description:
+    'pending → processing → completed or failed; a pending job can be cancelled, and a processing one where its provider can stop it.',
 })
 
 export const progress = Type.Enum([0, 50, 100], {
