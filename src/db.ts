@@ -28,8 +28,9 @@ export interface PoolOptions {
 }
 
 // A lock is only ever held for a few ms; the database ends a statement before we take the connection for dead.
+// Compiling takes longer than any of these statements, and is begun where a plan only looks dear.
 const hasty =
-  'set lock_timeout = 3000; set statement_timeout = 10000; set idle_in_transaction_session_timeout = 30000'
+  'set jit = off; set lock_timeout = 3000; set statement_timeout = 10000; set idle_in_transaction_session_timeout = 30000'
 const deadConnectionMs = 15_000
 // PostgreSQL would plan a look-up of a list anew each time, which takes longer than the look-up itself: 0.44 against
 // 0.24 ms for a key (docs/decisions/reads.md). A plan that is kept must not read whole tables, however small they were.

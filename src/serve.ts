@@ -167,7 +167,7 @@ async function start(
       temporaryDirectory,
       ...links,
     }
-    worker = await startWorker(context, queuePool)
+    worker = await startWorker(context, { queuePool, lookupPool })
   }
   return url
 }

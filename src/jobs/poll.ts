@@ -5,7 +5,7 @@ import { acceptAttempt, loseAttempt, missAttempt } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { sendAnew } from './dispatch.ts'
-import { type DuePoll, dropPoll, type NextPoll, planCollect } from './polls.ts'
+import { type DoneJob, type DuePoll, dropPoll, type NextPoll } from './polls.ts'
 import type { Failure } from './settle.ts'
 import { failJob } from './settle.ts'
 import { upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
@@ -27,8 +27,16 @@ const holdEveryMs = 10 * 60_000
 /** What asking came to: when to ask again; undefined: that is settled, or nothing is left to ask. */
 type Next = NextPoll | undefined
 
+/** Has the outputs of a job copied. */
+export type Collect = (done: DoneJob) => Promise<unknown>
+
 /** Asks one provider about jobs that are due, all in one call, and acts on what it says. */
-export async function pollJobs(context: JobContext, provider: Provider, due: DuePoll[]): Promise<Next[]> {
+export async function pollJobs(
+  context: JobContext,
+  provider: Provider,
+  due: DuePoll[],
+  collect: Collect,
+): Promise<Next[]> {
   const outcomes = await ask(context, provider, due, async (call) => {
     const found = await provider.poll(
       due.map(({ operation }) => operation),
@@ -41,7 +49,7 @@ export async function pollJobs(context: JobContext, provider: Provider, due: Due
     due.map((job, index) =>
       'trouble' in outcomes
         ? unanswered(context, provider, job, outcomes)
-        : act(context, provider, job, outcomes.answer[index]!),
+        : act(context, provider, job, outcomes.answer[index]!, collect),
     ),
   )
 }
@@ -97,6 +105,7 @@ async function act(
   provider: Provider,
   job: DuePoll,
   outcome: PollOutcome,
+  collect: Collect,
 ): Promise<Next> {
   const at = context.clock.now()
   const jobId = job.job_id
@@ -106,7 +115,7 @@ async function act(
       if (isOutOfTime(context, job)) return endInTime(context, provider, job)
       return within(context, job, { delayMs: usualDelayMs(context, provider, job), failures: 0, absences: 0 })
     case 'succeeded':
-      await planCollect(context.pool, { jobId, attemptId: job.attempt_id!, at }, outcome.outputs)
+      await collect({ jobId, attemptId: job.attempt_id!, at, outputs: outcome.outputs })
       return undefined
     case 'failed':
       return end(context, provider, job, outcome)

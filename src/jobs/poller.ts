@@ -1,10 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
 import { coalesce } from '../coalesce.ts'
+import { isUnavailable } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { JobContext } from './context.ts'
 import { pollJobs, reconcileJob } from './poll.ts'
-import { claimPolls, type DuePoll, type NextPoll, planPolls, releasePolls } from './polls.ts'
+import {
+  claimPolls,
+  type DoneJob,
+  type DuePoll,
+  type NextPoll,
+  planCollects,
+  planPolls,
+  releasePolls,
+} from './polls.ts'
 
 /** How often it is looked whether a poll is due. A callback is acted on within this. */
 const idleMs = 50
@@ -14,25 +24,37 @@ const callsPerUpstream = 16
 /** Longer than a call and what follows from it can take. */
 const leaseMs = 60_000
 const planTogether = 500
+const collectTogether = 100
 const releaseEveryMs = 5_000
 
 /**
  * Asks upstreams about jobs when they are due, until stopped; `stop` waits for the calls under way. Any number of
- * processes do so side by side.
+ * processes do so side by side. `pool` is one for look-ups: with any other the database takes whole tables for the few
+ * rows that are due, once there are many jobs.
  */
-export function startPoller(context: JobContext): { stop(): Promise<void> } {
-  const { pool, log, processId } = context
+export function startPoller(context: JobContext, pool: pg.Pool): { stop(): Promise<void> } {
+  const { log, processId } = context
   const stopping = new AbortController()
   const underWay = new Map(context.providers.map(({ name }) => [name, new Set<Promise<void>>()]))
   const plan = coalesce(planTogether, async (next: NextPoll[]) => {
     await planPolls(pool, next)
     return next.map(() => undefined)
   })
+  const collect = coalesce(collectTogether, async (done: DoneJob[]): Promise<(void | Promise<void>)[]> => {
+    try {
+      await planCollects(pool, done)
+      return done.map(() => undefined)
+    } catch (error) {
+      if (isUnavailable(error) || done.length === 1) throw error
+      // one that can't be written must not keep the others
+      return done.map((job) => planCollects(pool, [job]))
+    }
+  })
 
   async function poll(provider: Provider, due: DuePoll[]): Promise<void> {
     const isAsked = due[0]?.attempt_status === 'accepted'
     const next = isAsked
-      ? await pollJobs(context, provider, due)
+      ? await pollJobs(context, provider, due, collect)
       : [await reconcileJob(context, provider, due[0]!)]
     await Promise.all(next.flatMap((planned) => (planned === undefined ? [] : [plan(planned)])))
   }

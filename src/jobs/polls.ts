@@ -2,7 +2,6 @@ import type pg from 'pg'
 import { type Db, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import type { Json, ProviderOutput } from '../providers/provider.ts'
-import { addTask } from '../queue/tasks.ts'
 import type { AttemptStatus } from './life.ts'
 import { tell } from './life.ts'
 import type { JobStatus } from './read.ts'
@@ -90,18 +89,26 @@ export interface NextPoll {
   absences: number
 }
 
-/** Plans the next polls of jobs that were claimed. One that a callback has brought forward meanwhile stays due. */
+/**
+ * Plans the next polls of jobs that were claimed. One that a callback has brought forward meanwhile stays due. The rows
+ * are locked in the order of their ids, as all who lock many do, so that no two wait for each other in a ring.
+ */
 export async function planPolls(db: Db, next: NextPoll[]): Promise<void> {
   await db.query({
     name: 'polls-plan',
     text: `
+      with next as (
+        select * from unnest($1::text[], $2::float8[], $3::int[], $4::int[]) as next (job_id, delay, failures, absences)
+      ), mine as (
+        select job_id from polls where job_id = any($1) and outputs is null order by job_id for update
+      )
       update polls set
         due_at = case when due_at <= now() then due_at else now() + delay * interval '1 ms' end,
         claimed_by = null,
         failures = next.failures,
         absences = next.absences
-      from unnest($1::text[], $2::float8[], $3::int[], $4::int[]) as next (job_id, delay, failures, absences)
-      where polls.job_id = next.job_id and outputs is null`,
+      from mine join next using (job_id)
+      where polls.job_id = mine.job_id`,
     values: [
       next.map(({ jobId }) => jobId),
       next.map(({ delayMs }) => delayMs),
@@ -117,8 +124,11 @@ export async function releasePolls(db: Db): Promise<void> {
     name: 'polls-release',
     text: `
       update polls set due_at = now(), claimed_by = null
-      where claimed_by is not null and outputs is null and not exists (
-        select from processes p where p.id = claimed_by and p.beat_at > now() - interval '15 s')`,
+      where job_id in (
+        select job_id from polls
+        where claimed_by is not null and outputs is null and not exists (
+          select from processes p where p.id = claimed_by and p.beat_at > now() - interval '15 s')
+        for update skip locked)`,
   })
 }
 
@@ -131,27 +141,50 @@ export async function bringPollForward(db: Db, jobId: string): Promise<void> {
   })
 }
 
-/** The upstream is done: a task copies what it made. False if the job has ended, or a task does so already. */
-export async function planCollect(
-  pool: pg.Pool,
-  { jobId, attemptId, at }: { jobId: string; attemptId: string; at: Date },
-  outputs: ProviderOutput[],
-): Promise<boolean> {
-  const plan = async (client: pg.PoolClient) => {
-    const { rowCount } = await client.query(
-      `with job as (select id from jobs where id = $1 and status = 'processing' for update)
-       update polls set outputs = $2 from job where polls.job_id = job.id and outputs is null`,
-      [jobId, JSON.stringify(outputs)],
-    )
-    if (rowCount === 0) return false
-    await client.query('update attempts set finished_at = coalesce(finished_at, now()) where id = $1', [
-      attemptId,
-    ])
-    await tell(client, jobId, 'output_ready', at)
-    await addTask(client, 'collect', { jobId }, { key: collectKey(jobId) })
-    return true
-  }
-  return durable('poll.answer', () => transaction(pool, plan))
+/** A job that its upstream has done. */
+export interface DoneJob {
+  jobId: string
+  attemptId: string
+  at: Date
+  outputs: ProviderOutput[]
+}
+
+/**
+ * Upstreams are done: a task for each job copies what was made. Those that have ended, or have such a task, are left
+ * alone. One statement for many: a transaction for each was most of what finding it cost, and the NOTIFY of its task
+ * made commits wait in line.
+ */
+export async function planCollects(db: Db, done: DoneJob[]): Promise<void> {
+  const plan = () =>
+    db.query({
+      name: 'polls-collect',
+      text: `
+        with done as (
+          select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[]) as done (job_id, attempt_id, at, outputs)
+        ), job as (
+          select id from jobs where id = any($1) and status = 'processing' order by id for update
+        ), planned as (
+          update polls set outputs = done.outputs, claimed_by = null
+          from job join done on done.job_id = job.id
+          where polls.job_id = job.id and polls.outputs is null
+          returning polls.job_id, done.attempt_id, done.at
+        ), finished as (
+          update attempts set finished_at = coalesce(finished_at, now())
+          from planned where attempts.id = planned.attempt_id
+        ), told as (
+          insert into job_events (job_id, at, kind) select job_id, at, 'output_ready' from planned
+        )
+        select from graphile_worker.add_jobs(array(
+          select row('collect', json_build_object('jobId', job_id), null, null, null, 'collect:' || job_id, null, null)::graphile_worker.job_spec
+          from planned))`,
+      values: [
+        done.map(({ jobId }) => jobId),
+        done.map(({ attemptId }) => attemptId),
+        done.map(({ at }) => at),
+        done.map(({ outputs }) => JSON.stringify(outputs)),
+      ],
+    })
+  await durable('poll.answer', plan)
 }
 
 /** One task at most waits to copy a job's outputs. */

@@ -21,7 +21,7 @@ const sweepEveryMs = 60_000
  */
 export async function startWorker(
   context: JobContext,
-  queuePool: pg.Pool,
+  { queuePool, lookupPool }: { queuePool: pg.Pool; lookupPool: pg.Pool },
 ): Promise<{ stop(): Promise<void> }> {
   const { pool, log } = context
   const runners: RunningTasks[] = []
@@ -49,7 +49,7 @@ export async function startWorker(
     throw error
   }
 
-  const poller = startPoller(context)
+  const poller = startPoller(context, lookupPool)
   let sweeping = Promise.resolve()
   const sweeper = setInterval(() => {
     sweeping = sweeping.then(() => sweep(context)).catch((error) => log.error({ err: error }, 'sweep failed'))
