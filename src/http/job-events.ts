@@ -78,13 +78,12 @@ function readLastEventId(text: string | string[] | undefined): bigint | undefine
 const silenceMs = 15_000
 
 /** What was found, then what comes, until the job has ended; undefined where it was silent for long. */
-export async function* follow(
+async function* follow(
   job: Told,
   { found, after }: { found: JobEvent[]; after: bigint },
   watcher: Watcher,
-  timeoutMs = silenceMs,
 ): AsyncGenerator<ServerEvent<Static<typeof event>> | undefined> {
-  for (let events = found; ; events = await watcher.next(job.jobId, after, timeoutMs)) {
+  for (let events = found; ; events = await watcher.next(job.jobId, after, silenceMs)) {
     if (watcher.signal.aborted) return
     if (events.length === 0) yield undefined
     for (const event of events) yield toServerEvent(job, event)

@@ -40,7 +40,7 @@ export async function listJobsForOperator(
   }))
 }
 
-export interface OperatorAttempt {
+interface OperatorAttempt {
   number: number
   provider: string
   status: string
@@ -51,7 +51,7 @@ export interface OperatorAttempt {
   finishedAt: string | null
 }
 
-export interface OperatorPolling {
+interface OperatorPolling {
   provider: string
   dueAt: string
   asked: number
@@ -62,7 +62,7 @@ export interface OperatorPolling {
   hasResult: boolean
 }
 
-export interface OperatorEvent {
+interface OperatorEvent {
   id: number
   at: string
   kind: string

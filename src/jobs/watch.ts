@@ -20,7 +20,7 @@ export interface Watcher {
 }
 
 /** So many places of an account are known to customers (docs/guides/limits.md). */
-export const watchersPerAccount = 100
+const watchersPerAccount = 100
 // Each costs a look into an index at every question: 2,000 of them some 12 ms of the database's time.
 const watchersInAll = 2_000
 const askEveryMs = 200
