@@ -200,6 +200,7 @@ suite('an attempt', { concurrency: true }, () => {
     })
     const { body } = await gateway.call('GET', `/v1/jobs/${jobId}`, { key: patient.key })
     assert.equal(body.status, 'processing')
+    assert.equal((await timelineOf(jobId)).at(-1), 'held')
     // what is found then counts, though the time is long over
     await pool.query("update jobs set deadline_at = now() + interval '1 minute' where id = $1", [jobId])
     await pool.query('update polls set due_at = now() where job_id = $1', [jobId])

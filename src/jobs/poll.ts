@@ -5,6 +5,7 @@ import { acceptAttempt, loseAttempt, missAttempt } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { sendAnew } from './dispatch.ts'
+import { tell } from './life.ts'
 import { type DoneJob, type DuePoll, dropPoll, type NextPoll } from './polls.ts'
 import type { Failure } from './settle.ts'
 import { failJob } from './settle.ts'
@@ -198,6 +199,7 @@ function isOutOfTime({ clock }: JobContext, job: DuePoll): boolean {
 /** The job's time is over. One of unknown outcome is kept where the account wants that. */
 async function endInTime(context: JobContext, provider: Provider, job: DuePoll): Promise<Next> {
   if (job.attempt_status === 'unknown' && job.unknown_outcome === 'hold') {
+    await tell(context.pool, job.job_id, 'held', context.clock.now())
     return { jobId: job.job_id, delayMs: holdEveryMs, failures: 0, absences: 0 }
   }
   return end(context, provider, job, { code: 'PROVIDER_TIMEOUT' })
