@@ -83,6 +83,12 @@ export async function acceptAttempt(
          on conflict (job_id) do update set due_at = excluded.due_at, failures = 0, absences = 0`,
         [attemptId, firstPollMs],
       )
+      // one that was held beyond its time has it anew
+      await client.query(
+        `update jobs set deadline_at = $2::timestamptz + (deadline_at - dispatched_at)
+         where id = $1 and status = 'processing' and deadline_at <= $2`,
+        [jobId, at],
+      )
       await tell(client, jobId, 'attempt_accepted', at)
       return status
     }),
