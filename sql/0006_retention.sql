@@ -10,14 +10,3 @@ create index users_with_retention on users (id) where retention_days is not null
 
 -- What a user has uploaded and not yet lost again.
 create index uploads_of_user on uploads (user_id, created_at) where status <> 'deleted';
-
--- Counted where the lock is, so that an attempt is written down by one statement.
-alter table webhooks
-  add attempts int not null default 0,
-  add scheduled_attempts int not null default 0;
-update webhooks w set attempts = made.attempts, scheduled_attempts = made.scheduled
-from (
-  select webhook_id, max(attempt) as attempts, count(*) filter (where not is_redelivery) as scheduled
-  from webhook_attempts group by webhook_id
-) as made
-where made.webhook_id = w.id;
