@@ -25,7 +25,13 @@ const callsPerUpstream = 16
 const leaseMs = 60_000
 const planTogether = 500
 const collectTogether = 100
-const releaseEveryMs = 5_000
+/**
+ * What was due before this was taken when it was, or is found by the next thorough round. While a backup or another long
+ * transaction runs, the index keeps an entry of every poll made: to begin at the oldest would take each round longer.
+ */
+const lookBackMs = 1_000
+const thoroughEveryMs = 5_000
+const everMs = 10 * 365 * 86_400_000
 
 /**
  * Asks upstreams about jobs when they are due, until stopped; `stop` waits for the calls under way. Any number of
@@ -68,14 +74,15 @@ export function startPoller(context: JobContext, pool: pg.Pool): { stop(): Promi
     calls.add(call)
   }
 
-  /** True if there may be more. */
-  async function round(): Promise<boolean> {
+  /** 'more': more may be due than was taken; 'behind': an upstream has no call free, and what is due there waits. */
+  async function round(isThorough: boolean): Promise<'more' | 'behind' | 'done'> {
     const wanted = context.providers.flatMap(({ name, pollBatch }) => {
       const free = callsPerUpstream - underWay.get(name)!.size
       return free > 0 ? [{ provider: name, most: free * pollBatch, batch: pollBatch }] : []
     })
-    if (wanted.length === 0) return false
-    const due = await durable('poll.claim', () => claimPolls(pool, wanted, { processId, leaseMs }))
+    if (wanted.length === 0) return 'behind'
+    const options = { processId, leaseMs, lookBackMs: isThorough ? everMs : lookBackMs }
+    const due = await durable('poll.claim', () => claimPolls(pool, wanted, options))
     for (const provider of context.providers) {
       const mine = due.filter((job) => job.provider === provider.name)
       const accepted = mine.filter((job) => job.attempt_status === 'accepted')
@@ -83,19 +90,25 @@ export function startPoller(context: JobContext, pool: pg.Pool): { stop(): Promi
         start(provider, accepted.slice(at, at + provider.pollBatch))
       for (const job of mine) if (job.attempt_status !== 'accepted') start(provider, [job])
     }
-    return wanted.some(({ provider, most }) => due.filter((job) => job.provider === provider).length === most)
+    const isMore = ({ provider, most }: (typeof wanted)[number]) =>
+      due.filter((job) => job.provider === provider).length === most
+    if (wanted.some(isMore)) return 'more'
+    return wanted.length < context.providers.length ? 'behind' : 'done'
   }
 
   async function run(): Promise<void> {
-    let releasedAt = Number.NEGATIVE_INFINITY
+    let thoroughAt = Number.NEGATIVE_INFINITY
+    let outcome: 'more' | 'behind' | 'done' = 'done'
     while (!stopping.signal.aborted) {
       let waitMs = idleMs
       try {
-        if (performance.now() - releasedAt > releaseEveryMs) {
+        const isThorough = performance.now() - thoroughAt > thoroughEveryMs
+        if (isThorough) {
           await releasePolls(pool)
-          releasedAt = performance.now()
+          thoroughAt = performance.now()
         }
-        if (await round()) waitMs = 0
+        outcome = await round(isThorough || outcome !== 'done')
+        if (outcome === 'more') waitMs = 0
       } catch (error) {
         log.error({ err: error }, 'looking for due polls failed')
         waitMs = troubleMs

@@ -34,12 +34,12 @@ export interface DuePoll {
 /**
  * Takes up to so many due polls of each provider, the longest due first; none while its circuit is open, one call's worth
  * while it is tried whether it is back. They are due again after `leaseMs`, by which whoever took them should have said when
- * to ask next.
+ * to ask next. Those that became due longer than `lookBackMs` ago are passed over.
  */
 export async function claimPolls(
   db: Db,
   wanted: { provider: string; most: number; batch: number }[],
-  options: { processId: string; leaseMs: number },
+  options: { processId: string; leaseMs: number; lookBackMs: number },
 ): Promise<DuePoll[]> {
   const { rows } = await db.query<DuePoll>({
     name: 'polls-claim',
@@ -49,7 +49,8 @@ export async function claimPolls(
         left join upstreams u on u.name = wanted.provider
         cross join lateral (
           select job_id from polls
-          where polls.provider = wanted.provider and outputs is null and due_at <= now()
+          where polls.provider = wanted.provider and outputs is null
+            and due_at <= now() and due_at > now() - $6 * interval '1 ms'
           order by due_at limit case when u.open_until is null then most else least(most, batch) end
           for update skip locked
         ) as found
@@ -77,6 +78,7 @@ export async function claimPolls(
       options.leaseMs,
       wanted.map(({ batch }) => batch),
       options.processId,
+      options.lookBackMs,
     ],
   })
   return rows
