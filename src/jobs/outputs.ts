@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { limitedTo } from '../limited-to.ts'
-import { downloadMedia, type Patience } from '../media/download.ts'
+import { type Download, downloadMedia, type Patience } from '../media/download.ts'
 import type { Inspection } from '../media/inspect.ts'
 import type { ProviderOutput } from '../providers/provider.ts'
 import { StorageError } from '../storage/storage.ts'
@@ -77,18 +77,21 @@ interface Copy {
   base: string
   output: ProviderOutput
   limits: OutputLimits
-  fits(bytes: number): boolean
+  fits: Share
   signal: AbortSignal
 }
 
-/** Each call gives one more file's say of how large it is; false where that is too much with the others'. */
-function shareBytes(maxBytes: number): () => (bytes: number) => boolean {
+type Share = NonNullable<Download['fits']>
+
+/** Each call gives one more file's share: it takes what the file is or will be, as long as all take no more than may be. */
+function shareBytes(maxBytes: number): () => Share {
   let taken = 0
   return () => {
     let own = 0
-    return (bytes) => {
-      taken += bytes - own
-      own = bytes
+    return (bytes, promisedBytes) => {
+      taken -= own
+      own = Math.max(bytes, promisedBytes)
+      taken += own
       return taken <= maxBytes
     }
   }

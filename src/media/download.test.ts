@@ -55,11 +55,13 @@ test('a file over the cap is refused, whether its length is told, hidden or a li
   const { fetchFile, directory } = await setUp(t, (incoming, answer) => {
     const content = Buffer.alloc(1001, 'x')
     if (incoming.url === '/told') return answer.end(content)
+    // nothing has come yet, and nothing need be waited for
+    if (incoming.url === '/promised') return answer.writeHead(200, { 'content-length': 1001 }).flushHeaders()
     answer.writeHead(200)
     answer.write(content.subarray(0, 600))
     return answer.end(content.subarray(600))
   })
-  for (const url of ['/told', '/chunked']) {
+  for (const url of ['/told', '/promised', '/chunked']) {
     const outcome = await fetchFile(url)
     assert.equal(outcome.ok === false && outcome.reason, 'too_large', url)
     assert.deepEqual(await readdir(directory), [])

@@ -31,8 +31,8 @@ export interface Download {
   timeLimitMs: number
   /** Ends the download before its time. */
   signal?: AbortSignal
-  /** Asked while the file grows, with its length or the greater one it is said to have; false: it is too large. */
-  fits?(bytes: number): boolean
+  /** Asked while the file grows: how much has come, and how long it is said to be. False: it is too large. */
+  fits?(bytes: number, promisedBytes: number): boolean
   patience?: Patience
 }
 
@@ -152,9 +152,9 @@ async function receive(
   { version, endByte = Number.POSITIVE_INFINITY }: Started,
   answer: Dispatcher.ResponseData,
 ): Promise<Part> {
-  const isTooLarge = (bytes: number) => bytes > maxBytes || !fits(bytes)
   const { totalBytes = 0 } = version
-  if (isTooLarge(totalBytes)) {
+  const isTooLarge = (bytes: number) => Math.max(bytes, totalBytes) > maxBytes || !fits(bytes, totalBytes)
+  if (isTooLarge(file.bytes)) {
     hangUp(answer)
     return { end: tooLarge(maxBytes) }
   }
@@ -162,7 +162,7 @@ async function receive(
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       const bytes = file.bytes + chunk.length
       if (bytes > endByte) return { version: {}, broken: unreachable('The file is longer than was said.') }
-      if (isTooLarge(Math.max(bytes, totalBytes))) return { end: tooLarge(maxBytes) }
+      if (isTooLarge(bytes)) return { end: tooLarge(maxBytes) }
       await file.append(chunk)
     }
   } catch (error) {
