@@ -57,6 +57,12 @@ test('preferences are read as RFC 7240 says, and what is malformed is ignored', 
   for (const [header, expected] of read) assert.deepEqual(readPreferences(header), expected, String(header))
 })
 
+test('a header of nothing but spaces costs no more than its length', { timeout: 60_000 }, () => {
+  const spaces = ' '.repeat(500_000)
+  for (const text of [`a${spaces}b`, `a=${spaces}"b`, `a${spaces}=${spaces}"`, '"'.repeat(500_000)])
+    assert.deepEqual(readPreferences(text), {})
+})
+
 test('a job that completes while its submit waits is answered with all that get shows', async () => {
   const customer = await rich()
   const waiting = submit(customer.key, { prefer: 'wait=60' })

@@ -36,7 +36,7 @@ export const jobEventsRoute = route({
   scope: 'check_status',
   params: jobIdParams,
   query: Type.Object(
-    { lastEventId: Type.Optional(Type.String({ description: `${description} In place of the header.` })) },
+    { lastEventId: Type.Optional(Type.String({ description: `${description} Where there is no header.` })) },
     { additionalProperties: false },
   ),
   headers: Type.Object({ 'Last-Event-ID': Type.Optional(Type.String({ description })) }),
@@ -52,7 +52,8 @@ export const jobEventsRoute = route({
   },
   errors: ['VALIDATION_ERROR', 'JOB_NOT_FOUND', 'UNAUTHORIZED_ACCESS'],
   async handler({ params, query, headers, caller }, services, reply) {
-    const last = readLastEventId(query.lastEventId ?? headers['last-event-id'])
+    // a client that comes back by itself names the newer one in the header, and the address is what it was
+    const last = readLastEventId(headers['last-event-id']) ?? readLastEventId(query.lastEventId)
     const job = await services.getJob(caller.accountId, params.jobId)
     const after = last ?? 0n
     const read = await services.readEvents(job.jobId, after)

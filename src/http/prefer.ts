@@ -1,6 +1,7 @@
 // Commas and semicolons within quotes divide nothing; a quote that is not closed goes to the end.
 const element = /(?:"(?:[^"\\]|\\.)*"?|[^",])+/g
-const preference = /^\s*([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*(?:"(\d*)"|([^\s";]*)))?\s*(?:;|$)/
+// Written so that spaces can be matched in one way only: in a header full of them every second way would be tried.
+const preference = /^\s*([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"(\d*)"|([^\s";]+)|(?=;|$)))?\s*(?:;|$)/
 
 const longestWaitSeconds = 60
 
