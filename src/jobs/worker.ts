@@ -37,7 +37,7 @@ export async function startWorker(
     await heartbeat.stop()
   }
   try {
-    await start(8, {
+    await start(16, {
       collect: ({ jobId }) => collectJob(context, jobId),
       discard: ({ jobId }) => durable('files.discard', () => discardOutputs(context.storage, jobId)),
       poll: ({ jobId }) => adoptJob(context, jobId),
