@@ -184,6 +184,18 @@ export function isTaken(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505'
 }
 
+/** The text without what PostgreSQL can't hold, for what others wrote: it must not keep us from writing it down. */
+export function storable(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\ufffd')
+}
+
+/** The same of a value, as JSON; in its text such characters are the escapes of these forms. */
+export function storableJson(value: unknown): string {
+  return JSON.stringify(value).replace(/\\(?:u0000|ud[89a-f]..|.)/g, (found) =>
+    found.length === 2 ? found : '\\ufffd',
+  )
+}
+
 /** True if a value was text that PostgreSQL can't hold (U+0000, half a surrogate pair). */
 export function isUnstorableText(error: unknown): boolean {
   return error instanceof pg.DatabaseError && (error.code === '22021' || error.code === '22P05')

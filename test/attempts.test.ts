@@ -34,6 +34,7 @@ const files = await listen((request, response) => {
 
 const accepted: SubmitOutcome = { outcome: 'accepted', operation: 'op-1' }
 const unknown: SubmitOutcome = { outcome: 'unknown', cause: new Error('reset') }
+const found: FindOutcome = { outcome: 'found', operation: 'op' }
 const done: PollOutcome = {
   status: 'succeeded',
   outputs: [{ type: 'image', source: { url: `${files}/picture.png` } }],
@@ -246,6 +247,31 @@ suite('an attempt', { concurrency: true }, () => {
     assert.match(job.error.message, /^Not this\. .*refunded/)
     assert.deepEqual(await attemptsOf(jobId), ['refused'])
     assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+  })
+
+  test('words of an upstream that the database cannot hold end a job all the same, in a length that can be shown', async () => {
+    const message = `Not \0this\ud800, ${'n'.repeat(100_000)}`
+    const failure = { code: 'GENERATION_FAILED', message } as const
+    const url = `${files}/\0gone.png`
+    const [refused, failed, elsewhere] = await Promise.all([
+      submit({ submit: [{ outcome: 'refused', ...failure }] }),
+      submit({
+        submit: [{ outcome: 'unknown', cause: new Error(message) }],
+        find: [found],
+        poll: [{ status: 'failed', ...failure }],
+      }),
+      submit({
+        submit: [accepted],
+        poll: [{ status: 'succeeded', outputs: [{ type: 'image', source: { url } }] }, done],
+      }),
+    ])
+    for (const { jobId } of [refused, failed]) {
+      const { error } = await ended(jobId)
+      assert.match(error.message, /^Not \ufffdthis\ufffd, n+ The credits/)
+      assert.ok(error.message.length < 1_100, error.message.length)
+    }
+    assert.equal((await ended(elsewhere.jobId)).status, 'completed')
+    assert.ok((await timelineOf(elsewhere.jobId)).includes('output_retried'))
   })
 
   test('a job whose time is over is refunded once; its late result is told and changes nothing', async () => {

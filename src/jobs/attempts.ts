@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { type Db, transaction } from '../db.ts'
+import { type Db, storableJson, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import { newId } from '../ids.ts'
 import type { Json } from '../providers/provider.ts'
@@ -172,7 +172,7 @@ async function answer(
     text: `
       update attempts set status = $3, answered_at = now(), operation = $4, cause = coalesce($5, cause)
       where id = $1 and status::text = any($2)`,
-    values: [attemptId, from, to, operation === undefined ? null : JSON.stringify(operation), cause ?? null],
+    values: [attemptId, from, to, operation === undefined ? null : storableJson(operation), cause ?? null],
   })
   return rowCount === 1
 }

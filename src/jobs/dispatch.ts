@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ModelVersion } from '../catalogue/load.ts'
-import { isUnavailable, transaction } from '../db.ts'
+import { isUnavailable, storable, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import type { Json, Provider, ProviderRequest, SubmitOutcome } from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
@@ -255,7 +255,7 @@ async function settle(
       return
     }
     case 'refused':
-      await refuseAttempt(pool, answer, outcome.message, async (client) => {
+      await refuseAttempt(pool, answer, describe(outcome.message), async (client) => {
         await failJobWithin(client, job.id, outcome, answer.at)
       })
       return
@@ -296,7 +296,7 @@ export async function sendAnew(
 
 /** In words for the operator. */
 export function describe(cause: unknown): string {
-  return (cause instanceof Error ? cause.message : String(cause)).slice(0, 500)
+  return storable((cause instanceof Error ? cause.message : String(cause)).slice(0, 500))
 }
 
 const persistForMs = 10 * 60_000

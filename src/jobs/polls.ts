@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { type Db, transaction } from '../db.ts'
+import { type Db, storableJson, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import type { Json, ProviderOutput } from '../providers/provider.ts'
 import type { AttemptStatus } from './life.ts'
@@ -183,7 +183,7 @@ export async function planCollects(db: Db, done: DoneJob[]): Promise<void> {
         done.map(({ jobId }) => jobId),
         done.map(({ attemptId }) => attemptId),
         done.map(({ at }) => at),
-        done.map(({ outputs }) => JSON.stringify(outputs)),
+        done.map(({ outputs }) => storableJson(outputs)),
       ],
     })
   await durable('poll.answer', plan)

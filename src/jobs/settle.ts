@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { type Db, transaction } from '../db.ts'
+import { type Db, storable, transaction } from '../db.ts'
 import { type JobFailureCode, jobFailures } from '../errors.ts'
 import { durable } from '../fault-points.ts'
 import { newId } from '../ids.ts'
@@ -58,6 +58,9 @@ export interface Failure {
   message?: string
 }
 
+/** The words may be an upstream's own, and go to the webhook, the timeline and every get. */
+const longestMessage = 1_000
+
 /**
  * Ends a processing job as failed, with its refund and webhook, in one transaction. Answers false if the job had ended
  * before.
@@ -82,7 +85,8 @@ export async function failJobWithin(
   now: Date,
   options: { lateWatchMs?: number | undefined } = {},
 ): Promise<boolean> {
-  const message = `${failure.message ?? jobFailures[failure.code]} The credits for this job were refunded.`
+  const why = storable((failure.message ?? jobFailures[failure.code]).slice(0, longestMessage))
+  const message = `${why} The credits for this job were refunded.`
   const error = { code: failure.code, message }
   const job = await changeStatus(client, jobId, { from: 'processing', to: 'failed', at: now, error })
   if (job === undefined) return false
