@@ -124,7 +124,7 @@ const rules: Record<string, Rule> = {
   'no request is cut off but by a sudden death': function* ({ losses, gateways }) {
     for (const loss of losses) {
       const gateway = gateways[loss.gateway]!
-      if (!isExplained(loss, gateway)) yield { what: `${loss.what} (${gateway.url})` }
+      if (!isExplained(loss, gateway)) yield { what: `${loss.what}; ${nearest(loss, gateway)}` }
     }
   },
   'a graceful stop repeats nothing': ofEachJob(({ order, truth, webhooks }, { gentleOrders }) => {
@@ -214,6 +214,12 @@ function webhookFault({ status, webhookUrl, webhooks }: JobEvidence, { receivers
   return undefined
 }
 
+function nearest({ from, to }: Loss, { url, deaths }: Gateway): string {
+  const near = deaths.filter(({ at }) => at > from - 10_000 && at < to + 10_000)
+  const told = near.map(({ how, at }) => `${how} ${Math.round(at - to)} ms after it`)
+  return `${url} took ${Math.round(to - from)} ms; ${told.join(', ') || 'nothing was done to it'}`
+}
+
 /** A request may end with the process that it was sent to, if that died a sudden death. */
 function isExplained({ from, to }: Loss, { deaths }: Gateway): boolean {
   return deaths.some(({ how, at }) => how !== 'drained' && at > from - 1_000 && at < to + 1_000)
@@ -223,7 +229,7 @@ function isExplained({ from, to }: Loss, { deaths }: Gateway): boolean {
 const ofUpstreams =
   /^(an upstream gave no answer|answer of a submit lost|submit not taken|output not stored|freed the tasks of|took up |cancelled a job whose|nothing to give back|not ready|FILMGATE_ALLOW_PRIVATE)/
 const ofTheDatabase =
-  /^(an idle database connection died|an upstream has answered, but|the queue |heartbeat failed|looking for due polls|asking an upstream failed|a step of the sweep|sweep failed|dispatch failed|PUBSUB_PUBLISH_FAILED|could not look what happened)/
+  /^(an idle database connection died|an upstream has answered, but|the queue |heartbeat failed|looking for due polls|asking an upstream failed|a step of the sweep|sweep failed|dispatch failed|the server does not start|PUBSUB_PUBLISH_FAILED|could not look what happened)/
 const databaseTrouble =
   /^(08|53|57|58|40)|^55P03$|ECONN|ENOENT|EPIPE|Connection terminated|terminating connection|the database system is|timeout|Client has encountered|Cannot use a pool|answer to a commit was lost/
 

@@ -108,13 +108,20 @@ async function submit(clients: Clients, experience: Experience): Promise<void> {
   breaches.push('no submit was answered')
 }
 
+/** As a balancer does: not one that is known to be away. */
+function choose(gateways: Gateway[]): Gateway {
+  const up = gateways.filter((gateway) => gateway.isUp)
+  const choice = up.length > 0 ? up : gateways
+  return choice[Math.floor(Math.random() * choice.length)]!
+}
+
 /** One request on a connection of its own: on one that was kept, a graceful stop may cross with it. */
 async function ask(
   { gateways, keys, losses }: Clients,
   order: Order,
   request: { method: 'GET' | 'POST'; path: string; body?: Json; headers?: Record<string, string> },
 ): Promise<Answer | 'unsent' | 'lost'> {
-  const gateway = Math.floor(Math.random() * gateways.length)
+  const gateway = gateways.indexOf(choose(gateways))
   const from = performance.now()
   try {
     const { status, json } = await callUpstream({
@@ -176,7 +183,7 @@ async function get(clients: Clients, experience: Experience): Promise<void> {
 async function listen(clients: Clients, experience: Experience): Promise<void> {
   const { order, jobId, events } = experience
   while (!clients.isOver()) {
-    const gateway = clients.gateways[Math.floor(Math.random() * clients.gateways.length)]!
+    const gateway = choose(clients.gateways)
     const last = events.at(-1)?.id
     try {
       const answer = await fetch(`${gateway.url}/v1/jobs/${jobId}/events`, {

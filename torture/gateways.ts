@@ -13,6 +13,7 @@ export type Death = 'kill -9' | 'fault point' | 'drained' | 'not started' | 'by 
 
 export interface Gateway {
   url: string
+  /** Clients go to those that are, while there is one. */
   isUp: boolean
   /** Each end of its processes: how, and when by performance.now(). */
   deaths: { how: Death; at: number; detail: string }[]
@@ -40,6 +41,8 @@ interface Options {
 }
 
 const startLimitMs = 60_000
+/** Between its being taken out of turn and its being told to stop. */
+const leavingMs = 500
 
 /** One server, which is started again on its port however it ends. */
 export async function startGateway(options: Options): Promise<Gateway> {
@@ -54,13 +57,18 @@ export async function startGateway(options: Options): Promise<Gateway> {
     isUp: false,
     deaths: [],
     kill() {
-      expected ??= 'kill -9'
+      expected = 'kill -9'
       child.kill('SIGKILL')
     },
     async drain() {
-      expected ??= 'drained'
-      const exited = once(child, 'exit')
-      child.kill('SIGTERM')
+      const leaving = child
+      expected = 'drained'
+      // as a balancer does it: what is sent to a door that is being shut the kernel resets, before the server sees it
+      gateway.isUp = false
+      await sleep(leavingMs)
+      if (leaving.exitCode !== null || leaving.signalCode !== null) return
+      const exited = once(leaving, 'exit')
+      leaving.kill('SIGTERM')
       await exited
     },
     async pause(ms) {
@@ -74,8 +82,9 @@ export async function startGateway(options: Options): Promise<Gateway> {
       if (child.connected) child.send(news)
     },
     async stop() {
+      while (!gateway.isUp && expected !== 'drained') await sleep(20)
       isOver = true
-      if (child.exitCode === null && child.signalCode === null) await gateway.drain()
+      if (expected !== 'drained') await gateway.drain()
       await running
     },
   }
@@ -87,7 +96,7 @@ export async function startGateway(options: Options): Promise<Gateway> {
       child = startProcess(options, { port, faultPoint, weather })
       for (const output of [child.stdout!, child.stderr!]) createInterface(output).on('line', options.onLine)
       child.once('message', () => {
-        gateway.isUp = true
+        gateway.isUp = expected === undefined
         ready.resolve()
       })
       const [code, signal] = await once(child, 'exit')

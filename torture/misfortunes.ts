@@ -35,10 +35,10 @@ export async function befall(
   const plan = (at: number, run: () => Promise<void> | void) => acts.push({ at: at * totalMs, run })
   // spread, and not where PostgreSQL is gone: there is nothing that a kill could cut in two
   for (let kill = 0; kill < planned.kills; kill++) {
-    plan((kill + random()) / planned.kills, () => killOne(gateways, random))
+    plan((kill + random()) / planned.kills, async () => (await oneThatIsUp(gateways, random)).kill())
   }
   for (let drain = 0; drain < planned.drains; drain++) {
-    plan((drain + random()) / planned.drains, () => pick(random, gateways).drain())
+    plan((drain + random()) / planned.drains, async () => (await oneThatIsUp(gateways, random)).drain())
   }
   for (let restart = 0; restart < planned.postgresRestarts; restart++) {
     plan((restart + 0.3) / planned.postgresRestarts, () => restartPostgres(scene, restart % 2 === 0))
@@ -60,11 +60,10 @@ export async function befall(
   await Promise.all(running)
 }
 
-/** One that is up, so that something is killed. */
-async function killOne(gateways: Gateway[], random: Random): Promise<void> {
+async function oneThatIsUp(gateways: Gateway[], random: Random): Promise<Gateway> {
   for (;;) {
     const up = gateways.filter((gateway) => gateway.isUp)
-    if (up.length > 0) return pick(random, up).kill()
+    if (up.length > 0) return pick(random, up)
     await sleep(20)
   }
 }

@@ -46,13 +46,19 @@ const onLost = (error: Error) => {
   log.fatal({ err: error }, 'the database is gone')
   process.exit(1)
 }
-const server = await serve(config, log, onLost, {
+const serving = serve(config, log, onLost, {
   upstreams: [createScripted(upstream)],
   clock,
   wrapStorage: fillable,
 })
-process.send?.('ready')
+// it may be told to stop while it starts
 process.once('SIGTERM', async () => {
-  await server.stop()
-  process.exit(0)
+  await serving.then((server) => server.stop()).finally(() => process.exit(0))
 })
+try {
+  await serving
+  process.send?.('ready')
+} catch (error) {
+  log.error({ err: error }, 'the server does not start')
+  process.exit(1)
+}

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { ApiError } from '../errors.ts'
@@ -85,6 +86,8 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
     clientErrorHandler: (error, socket) =>
       answerClientError(error, socket as Socket, newId('req', services.clock.now())),
     forceCloseConnections: 'idle',
+    // what came before the door was shut is served as ever, not refused in a form of Fastify's own
+    return503OnClosing: false,
     // fields of these names are own properties of the parsed body, refused like any other unknown field
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
@@ -128,8 +131,11 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
   return app
 }
 
-// Streams, and submits that wait for their job, would hold the closing up; so would a connection without a request, which
-// Node gives a minute to send one. Browsers and fetch open such connections.
+/** A connection that has asked nothing by then is let go. */
+const silenceLimitMs = 1_000
+
+// Whoever has connected is answered. Streams, and submits that wait for their job, would hold the closing up; so would a
+// connection without a request, which Node gives a minute to send one. Browsers and fetch open such connections.
 function letGoAtClosing(app: FastifyInstance, { watch }: Services): void {
   const unused = new Set<Socket>()
   app.server.on('connection', (socket) => {
@@ -139,7 +145,14 @@ function letGoAtClosing(app: FastifyInstance, { watch }: Services): void {
   app.server.on('request', ({ socket }) => unused.delete(socket))
   app.addHook('preClose', async () => {
     watch.stop()
-    for (const socket of unused) socket.destroy()
+    if (!app.server.listening) return
+    const closed = once(app.server, 'close')
+    app.server.close()
+    const silence = setTimeout(() => {
+      for (const socket of unused) socket.destroy()
+    }, silenceLimitMs)
+    await closed
+    clearTimeout(silence)
   })
 }
 
