@@ -131,28 +131,41 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
   return app
 }
 
-/** A connection that has asked nothing by then is let go. */
+/** A connection on which no answer is due is let go within this. */
 const silenceLimitMs = 1_000
 
+/** What is not taken or sent to its end by then is cut off, while there is time left for the worker to be drained. */
+const closingLimitMs = 20_000
+
 // Whoever has connected is answered. Streams, and submits that wait for their job, would hold the closing up; so would a
-// connection without a request, which Node gives a minute to send one. Browsers and fetch open such connections.
+// connection on which no answer is due, with half a request or none, which Node leaves alone once it is closing. Browsers
+// and fetch open such connections.
 function letGoAtClosing(app: FastifyInstance, { watch }: Services): void {
-  const unused = new Set<Socket>()
+  const due = new Map<Socket, number>()
+  const change = (socket: Socket, answers: number) => {
+    const before = due.get(socket)
+    if (before !== undefined) due.set(socket, before + answers)
+  }
   app.server.on('connection', (socket) => {
-    unused.add(socket)
-    socket.once('close', () => unused.delete(socket))
+    due.set(socket, 0)
+    socket.once('close', () => due.delete(socket))
   })
-  app.server.on('request', ({ socket }) => unused.delete(socket))
+  app.server.on('request', ({ socket }, response) => {
+    change(socket, 1)
+    response.once('close', () => change(socket, -1))
+  })
   app.addHook('preClose', async () => {
     watch.stop()
     if (!app.server.listening) return
     const closed = once(app.server, 'close')
     app.server.close()
-    const silence = setTimeout(() => {
-      for (const socket of unused) socket.destroy()
+    const endsAt = performance.now() + closingLimitMs
+    const letGo = setInterval(() => {
+      const isOver = performance.now() > endsAt
+      for (const [socket, answers] of due) if (answers === 0 || isOver) socket.destroy()
     }, silenceLimitMs)
     await closed
-    clearTimeout(silence)
+    clearInterval(letGo)
   })
 }
 
