@@ -32,14 +32,14 @@ type Described = Omit<ProviderRequest, 'media'>
 /** A job whose dispatch was cut off this often, by whatever kills the process, is given up. */
 const maxAttempts = 8
 /** How long a job waits for a provider that is not set up any more, or out of order. */
-const unservedLimitMs = 3_600_000
+export const unservedLimitMs = 3_600_000
 /** How long it waits for one that has too much to do. */
 const busyLimitMs = 24 * 3_600_000
 const retryDelayMs = 15_000
 const busyDelayMs = 2_000
 /** What takes longer than this to answer a submit is asked whether it has the job. */
 export const submitLimitMs = 60_000
-/** Between an attempt's being written down and its being sent; a process that was asleep meanwhile may be taken for dead. */
+/** From before an attempt is written down to its being sent; a process that was asleep meanwhile may be taken for dead. */
 const sendWithinMs = 5_000
 
 /**
@@ -187,6 +187,7 @@ async function submitTo(
   { job, isFailing }: { job: JobRow; isFailing: boolean },
 ): Promise<void> {
   const { pool, clock, processId } = context
+  const begunAt = performance.now()
   const at = clock.now()
   // false where the job has ended meanwhile: many files of slow servers can take longer than its time
   const begun = await beginAttempt(pool, job.id, {
@@ -197,7 +198,7 @@ async function submitTo(
     answerLimitMs: 2 * submitLimitMs,
   })
   if (begun === undefined) return
-  const outcome = await send(context, provider, request)
+  const outcome = await send(context, provider, request, begunAt)
   if (outcome.outcome === 'accepted' && isFailing) await upstreamAnswered(pool, provider.name)
   // the answer is known here and nowhere else: it must not be lost for a database that is away for a moment
   await persist(context, () => settle(context, provider, { job, ...begun }, outcome))
@@ -207,11 +208,13 @@ async function send(
   { callbackUrl }: JobContext,
   provider: Provider,
   request: ProviderRequest,
+  begunAt: number,
 ): Promise<SubmitOutcome> {
-  const begunAt = performance.now()
   const signal = AbortSignal.timeout(submitLimitMs)
   const late = Promise.withResolvers<never>()
   signal.addEventListener('abort', () => late.reject(signal.reason))
+  // where nothing is sent nobody waits for it
+  late.promise.catch(() => {})
   const submit = () => {
     if (performance.now() - begunAt > sendWithinMs) {
       const cause = new Error('this process slept before it could send the job')
