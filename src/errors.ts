@@ -239,7 +239,7 @@ export const apiErrors = {
     title: 'Too many requests',
     retryable: true,
     meaning:
-      'The key, or this version of the model, was used more often than the operator allows, the account has uploaded as much as it may, or too many jobs are being watched.',
+      'The key, or this version of the model, was used more often than the operator allows, the account uploads as much as it may, or too many jobs are being watched.',
     remedy: 'Wait for Retry-After seconds, and spread the requests or end a stream.',
   },
   CONFIG_ERROR: {

@@ -10,6 +10,7 @@ import { signUrl } from '../src/storage/signed-url.ts'
 import { uploadTypes } from '../src/uploads/uploads.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
+import { until } from './until.ts'
 
 const database = await cloneDatabase()
 const gateway = await startGateway({ databaseUrl: database.url, role: 'api' })
@@ -217,6 +218,25 @@ test('a file without a Content-Length is cut off at the most bytes', async () =>
     (await storedFiles()).filter((name) => name.includes(fileId)),
     [],
   )
+})
+
+test('no account can fill disk or memory by putting files many times at once', async () => {
+  const { uploadUrl } = await presign()
+  const endless = Array.from({ length: 20 }, () => {
+    const sending = request(uploadUrl, { method: 'PUT', headers: { 'content-type': 'image/png' } })
+    sending.on('error', () => {})
+    sending.write(png)
+    return sending
+  })
+  const refused = await until(async () => {
+    const answer = await put(uploadUrl, png)
+    return answer.status !== 200 && answer
+  })
+  assert.deepEqual([refused.status, refused.body.error.code], [429, 'RATE_LIMIT_EXCEEDED'])
+  assert.equal(refused.headers.get('retry-after'), '5')
+  for (const sending of endless) sending.destroy()
+  await until(async () => (await put(uploadUrl, png)).status === 200)
+  await until(async () => (await readdir(join(gateway.dataDir, 'files', '.parts'))).length === 0)
 })
 
 test('after a refused file the connection serves the next request', async () => {

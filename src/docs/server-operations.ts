@@ -46,6 +46,7 @@ export const serverOperations: Operation[] = [
       'NOT_FOUND',
       'INVALID_CONTENT_TYPE',
       'PAYLOAD_TOO_LARGE',
+      'RATE_LIMIT_EXCEEDED',
       'INTERNAL_ERROR',
     ],
   },

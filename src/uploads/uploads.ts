@@ -5,6 +5,7 @@ import { type Db, transaction } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { sniff } from '../media/image.ts'
 import { type Storage, StorageError } from '../storage/storage.ts'
+import { takePlace } from './places.ts'
 import { checkRoom, findUse, uploadLimits } from './room.ts'
 
 const mebibyte = 1_048_576
@@ -116,7 +117,7 @@ export async function getUpload(db: Db, userId: string, id: string): Promise<Upl
 /**
  * Stores the bytes of an upload. The caller has checked the signed URL. Type, size and first bytes must be what
  * the presign asked for; a file that is refused leaves nothing behind. The file may be put again until the URL
- * expires.
+ * expires, but not by many at once.
  */
 export async function storeUpload(
   db: Db,
@@ -136,7 +137,8 @@ export async function storeUpload(
     )
   }
   const { maxBytes } = uploadTypes[upload.contentType]!
-  const stored = await put(storage, upload, file.body, maxBytes)
+  const leave = takePlace(rows[0].user_id)
+  const stored = await put(storage, upload, file.body, maxBytes).finally(leave)
   await db.query("update uploads set status = 'stored', bytes = $2, sha256 = $3 where id = $1", [
     upload.id,
     stored.bytes,
