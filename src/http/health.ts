@@ -5,10 +5,11 @@ import type { Services } from './services.ts'
 /** `/health/live` answers while the process does; `/health/ready` asks database, queue and storage. */
 export function serveHealth(app: FastifyInstance, { pool, storage }: Services): void {
   app.get('/health/live', async () => ({ status: 'ok' }))
+  const isStorageReady = atMostEvery(storageCheckMs, () => passes(storage.ready()))
   const check = async () => ({
     database: await passes(pool.query('select 1')),
     queue: await passes(pool.query('select from graphile_worker.jobs limit 1')),
-    storage: await passes(storage.ready()),
+    storage: await isStorageReady(),
   })
   // anyone may ask: however many do, one check at a time answers them
   const sharedCheck = coalesce<void, Awaited<ReturnType<typeof check>>>(10_000, async (callers) => {
@@ -25,6 +26,18 @@ export function serveHealth(app: FastifyInstance, { pool, storage }: Services): 
 }
 
 const checkTimeLimitMs = 5_000
+/** An S3 store is paid for each of its two requests, which anyone could have us make some hundred times a second. */
+const storageCheckMs = 1_000
+
+/** Gives what was last answered while that is young. */
+function atMostEvery<T>(ms: number, ask: () => Promise<T>): () => Promise<T> {
+  let last: { at: number; answer: Promise<T> } | undefined
+  return async () => {
+    const at = performance.now()
+    if (last === undefined || at - last.at >= ms) last = { at, answer: ask() }
+    return last.answer
+  }
+}
 
 async function passes(check: Promise<unknown>): Promise<'ok' | 'failed'> {
   const limit = Promise.withResolvers<never>()
