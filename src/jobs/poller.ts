@@ -26,8 +26,9 @@ const leaseMs = 60_000
 const planTogether = 500
 const collectTogether = 100
 /**
- * What was due before this was taken when it was, or is found by the next thorough round. While a backup or another long
- * transaction runs, the index keeps an entry of every poll made: to begin at the oldest would take each round longer.
+ * A round looks back this far beyond the one before it: what was due earlier was taken then, or is found by the next thorough
+ * round. While a backup or another long transaction runs, the index keeps an entry of every poll made: to begin at the
+ * oldest would take each round longer.
  */
 const lookBackMs = 1_000
 const thoroughEveryMs = 5_000
@@ -75,14 +76,15 @@ export function startPoller(context: JobContext, pool: pg.Pool): { stop(): Promi
   }
 
   /** 'more': more may be due than was taken; 'behind': an upstream has no call free, and what is due there waits. */
-  async function round(isThorough: boolean): Promise<'more' | 'behind' | 'done'> {
+  async function round(lookBackMs: number): Promise<'more' | 'behind' | 'done'> {
     const wanted = context.providers.flatMap(({ name, pollBatch }) => {
       const free = callsPerUpstream - underWay.get(name)!.size
       return free > 0 ? [{ provider: name, most: free * pollBatch, batch: pollBatch }] : []
     })
     if (wanted.length === 0) return 'behind'
-    const options = { processId, leaseMs, lookBackMs: isThorough ? everMs : lookBackMs }
-    const due = await durable('poll.claim', () => claimPolls(pool, wanted, options))
+    const due = await durable('poll.claim', () =>
+      claimPolls(pool, wanted, { processId, leaseMs, lookBackMs }),
+    )
     for (const provider of context.providers) {
       const mine = due.filter((job) => job.provider === provider.name)
       const accepted = mine.filter((job) => job.attempt_status === 'accepted')
@@ -98,6 +100,7 @@ export function startPoller(context: JobContext, pool: pg.Pool): { stop(): Promi
 
   async function run(): Promise<void> {
     let thoroughAt = Number.NEGATIVE_INFINITY
+    let roundAt = Number.NEGATIVE_INFINITY
     let outcome: 'more' | 'behind' | 'done' = 'done'
     while (!stopping.signal.aborted) {
       let waitMs = idleMs
@@ -107,7 +110,10 @@ export function startPoller(context: JobContext, pool: pg.Pool): { stop(): Promi
           await releasePolls(pool)
           thoroughAt = performance.now()
         }
-        outcome = await round(isThorough || outcome !== 'done')
+        const now = performance.now()
+        const isBehind = isThorough || outcome !== 'done'
+        outcome = await round(isBehind ? everMs : Math.min(everMs, now - roundAt + lookBackMs))
+        roundAt = now
         if (outcome === 'more') waitMs = 0
       } catch (error) {
         log.error({ err: error }, 'looking for due polls failed')
