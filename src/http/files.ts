@@ -10,8 +10,18 @@ const contentTypes = Object.fromEntries(
   Object.entries(uploadTypes).map(([contentType, { extension }]) => [`.${extension}`, contentType]),
 )
 
+/**
+ * Who takes nothing for so long is cut off: each holds a connection, to an S3 store one more, and a link is good for any
+ * number. A player that had paused goes on by a range.
+ */
+const usualStalledMs = 10 * 60_000
+
 /** Outputs and uploads, by signed URL, with single ranges so that players can seek. */
-export function serveFiles(app: FastifyInstance, { pool, storage, verifyUrl }: Services): void {
+export function serveFiles(
+  app: FastifyInstance,
+  { pool, storage, verifyUrl }: Pick<Services, 'pool' | 'storage' | 'verifyUrl'>,
+  stalledMs = usualStalledMs,
+): void {
   // not Fastify's own HEAD, which answers a content-length of 0
   const method = ['GET', 'HEAD']
   app.route({ method, url: '/files/*', exposeHeadRoute: false, handler })
@@ -47,6 +57,7 @@ export function serveFiles(app: FastifyInstance, { pool, storage, verifyUrl }: S
     }
     const opened = await storage.open(key, range)
     if (opened === undefined) throw await missing(pool, key)
+    reply.raw.setTimeout(stalledMs, () => reply.raw.destroy())
     return reply.header('content-length', opened.bytes).send(opened.stream)
   }
 }
