@@ -24,7 +24,7 @@ const options: Options = {
   },
   faultPoints: 0.5,
   quietSeconds: 90,
-  deadAfterMs: 7_000,
+  deadAfterMs: 10_000,
   say() {},
 }
 

@@ -24,12 +24,16 @@ export async function startPostgres(dataDir: string, log: Logger): Promise<Postg
   const { host, port, user, password, database } = first.connection
   const url = `postgres://${user}:${encodeURIComponent(String(password))}@/${database}?host=${encodeURIComponent(String(host))}&port=${port}`
 
+  let running: number | undefined
+  // a harness that is broken off leaves none behind
+  process.once('exit', () => running && process.kill(running, 'SIGQUIT'))
   const start = async () => {
     await prepareSocketDir(place)
     for (;;) {
       await setAsideStaleLocks(place)
       const postmaster = await startPostmaster(place)
       while (postmaster.ended() === undefined) {
+        running = await livePostmaster(place.cluster)
         if (await answers(url)) return
         await sleep(50)
       }
@@ -46,6 +50,7 @@ export async function startPostgres(dataDir: string, log: Logger): Promise<Postg
       if (pid === undefined) return
       process.kill(pid, how === 'fast' ? 'SIGINT' : 'SIGQUIT')
       while ((await livePostmaster(place.cluster)) !== undefined) await sleep(20)
+      running = undefined
     },
   }
 }

@@ -120,7 +120,7 @@ export async function torture(options: Options): Promise<Outcome> {
       ])
       gentleOrders = orders
       // what comes next must not touch what came with these
-      await quiet(stage.pool, options)
+      await quiet(stage.pool, options, false)
     }
     say(`everything goes wrong, for ${options.roughSeconds} s`)
     isRough = true
@@ -134,7 +134,7 @@ export async function torture(options: Options): Promise<Outcome> {
     stage.upstream.set('calm')
     // those that are still to die at a step would do so later
     for (const gateway of gateways) gateway.kill()
-    await quiet(stage.pool, options)
+    await quiet(stage.pool, options, true)
     isOver = true
     const experiences = await load.finish()
     const [tasks, polls] = [await loadTasks(stage.pool), await loadPolls(stage.pool)]
@@ -169,9 +169,13 @@ export async function torture(options: Options): Promise<Outcome> {
 }
 
 /** Until every job and webhook has ended and the queue is empty, or the time for that is over. */
-async function quiet(pool: pg.Pool, { quietSeconds, deadAfterMs, say }: Options): Promise<void> {
+async function quiet(
+  pool: pg.Pool,
+  { quietSeconds, deadAfterMs, say }: Options,
+  hasDead: boolean,
+): Promise<void> {
   for (const end = performance.now() + quietSeconds * 1000; performance.now() < end; await sleep(500)) {
-    if (deadAfterMs !== undefined) await hurry(pool, deadAfterMs)
+    if (deadAfterMs !== undefined) await hurry(pool, hasDead ? deadAfterMs : undefined)
     const { rows } = await pool.query(`
       select (select count(*)::int from jobs where status in ('pending', 'processing')) as jobs,
         (select count(*)::int from webhooks where status = 'pending') as webhooks,
@@ -183,8 +187,8 @@ async function quiet(pool: pg.Pool, { quietSeconds, deadAfterMs, say }: Options)
 }
 
 /** Does sooner what happens anyway: the dead are taken for dead, and what they were asking about is asked about again. */
-async function hurry(pool: pg.Pool, deadAfterMs: number): Promise<void> {
-  await freeTasksOfDead(pool, deadAfterMs)
+async function hurry(pool: pg.Pool, deadAfterMs: number | undefined): Promise<void> {
+  if (deadAfterMs !== undefined) await freeTasksOfDead(pool, deadAfterMs)
   await pool.query(
     "update polls set due_at = now() where due_at > now() + interval '3 s' and outputs is null",
   )

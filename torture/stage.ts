@@ -1,5 +1,6 @@
 import { execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,7 +37,9 @@ export async function setStage(upstream: UpstreamOptions, customerCount: number)
   const dataDir = await mkdtemp(join(tmpdir(), 'filmgate-torture-'))
   // as root, PostgreSQL runs as another user, who must be able to enter
   await chmod(dataDir, 0o755)
-  const undo: (() => unknown)[] = [() => rm(dataDir, { recursive: true, force: true })]
+  const removeAll = { recursive: true, force: true }
+  const undo: (() => unknown)[] = [() => rm(dataDir, removeAll)]
+  process.once('exit', () => rmSync(dataDir, removeAll))
   const close = async () => {
     for (const step of undo.splice(0).reverse()) await step()
   }
@@ -47,10 +50,10 @@ export async function setStage(upstream: UpstreamOptions, customerCount: number)
     const pool = createPool({ connectionString: postgres.url }, { max: 4, onError() {} })
     undo.push(() => pool.end())
     await migrate(pool, log)
-    const process = await startUpstreamProcess(upstream)
-    undo.push(process.close)
+    const scripted = await startUpstreamProcess(upstream)
+    undo.push(scripted.close)
     const customers = await makeCustomers(pool, customerCount)
-    return { dataDir, postgres, pool, customers, upstream: process, close }
+    return { dataDir, postgres, pool, customers, upstream: scripted, close }
   } catch (error) {
     await close()
     throw error

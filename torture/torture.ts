@@ -7,7 +7,7 @@ const program = new Command('torture')
     'Runs servers under load on one PostgreSQL and against a scripted upstream, does to them what can happen, and checks that nothing was lost or charged twice. Prints a report; exits 1 on any violation.',
   )
   .option('--seed <number>', 'repeats the scripts of a run', whole, Date.now() % 1_000_000)
-  .option('--minutes <number>', 'for how long things go wrong', whole, 6)
+  .option('--minutes <number>', 'for how long things go wrong', whole, 10)
   .option('--kills <number>', 'kill -9 of a server', whole, 100)
   .option('--processes <number>', 'servers at once', whole, 2)
   .option('--rate <number>', 'orders a second', whole, 6)
@@ -25,6 +25,7 @@ function whole(text: string): number {
   throw new InvalidArgumentError('Give a whole number above 0.')
 }
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
 const began = performance.now()
 const options: Options = {
   seed,
@@ -43,7 +44,7 @@ const options: Options = {
     pauses: 2,
     clockStepMs: 300_000,
   },
-  faultPoints: 0.5,
+  faultPoints: 0.3,
   // the receivers that never take anything are given up after six minutes
   quietSeconds: 900,
   say: (text) =>
