@@ -1,3 +1,4 @@
+import { benchInFlight } from './in-flight.ts'
 import { benchPolling } from './polling.ts'
 import { benchReads } from './reads.ts'
 import { benchBesideRendering } from './rendering.ts'
@@ -13,6 +14,7 @@ await benchBesideRendering()
 await benchStorage()
 await benchWebhooks()
 benchPolling()
+await benchInFlight()
 
 const films = await benchSandbox()
 console.log('\nSandbox: seconds of 720p film with sound, drawn, encoded and muxed')

@@ -71,7 +71,9 @@ export function benchPolling(): void {
   printTable(
     ['sigma', 'way', 'in flight', 'asked per job', 'calls per job', 'calls/s'],
     sigmas.flatMap((sigma) => [
-      ...[10, 100, 1_000, 100_000].map((inFlight) => calls('learnt, 20 per call', sigma, inFlight)),
+      ...[10, 100, 1_000, 100_000, 1_000_000].map((inFlight) =>
+        calls('learnt, 20 per call', sigma, inFlight),
+      ),
       ...['every 5 s', 'every 15 s'].map((name) => calls(name, sigma, 100_000)),
     ]),
   )

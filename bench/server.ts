@@ -40,6 +40,7 @@ export interface Server {
 export async function withDatabase(
   work: (bench: {
     database: Database
+    dataDir: string
     startServer(role: string, environment?: Record<string, string>): Promise<Server>
   }) => Promise<void>,
 ): Promise<void> {
@@ -52,7 +53,7 @@ export async function withDatabase(
     pino({ level: 'silent' }),
   )
   try {
-    await work({ database, startServer: (...how) => startServer(dataDir, ...how) })
+    await work({ database, dataDir, startServer: (...how) => startServer(dataDir, ...how) })
   } finally {
     await database.close()
     await rm(dataDir, { recursive: true, force: true })
