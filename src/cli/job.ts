@@ -1,6 +1,5 @@
 import { type Command, Option } from 'commander'
 import { dollars } from '../dollars.ts'
-import { giveUpJob } from '../jobs/give-up.ts'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
 import { type JobStatus, progressOf } from '../jobs/read.ts'
 import { count } from './arguments.ts'
@@ -54,6 +53,8 @@ export function addJobCommands(program: Command): void {
     .argument('<job>', 'job id')
     .option('--json', 'print one JSON document')
     .action(async (jobId: string, options: { json?: boolean }) => {
+      // only here: help starts sooner without it
+      const { giveUpJob } = await import('../jobs/give-up.ts')
       await withDatabase(async ({ pool }) => {
         const outcome = await giveUpJob(pool, jobId, new Date())
         if (outcome === 'no such job') throw new CommandFailed(`there is no job ${jobId}`)
