@@ -74,10 +74,15 @@ export async function loadJobs(
   return rows.map((row) => ({ ...row, truth: truths.get(row.id), script: scriptOf(row.order) }))
 }
 
+/**
+ * What may still be run. A task that was replaced while a process that died had it stays as a spent row, which the sweep
+ * removes after a day.
+ */
 export async function loadTasks(pool: pg.Pool): Promise<Evidence['tasks']> {
   const { rows } = await pool.query(
     `select t.identifier, j.payload::text, j.key, j.run_at, j.attempts, j.last_error, j.locked_by
-     from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id limit 200`,
+     from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
+     where j.attempts < j.max_attempts limit 200`,
   )
   return rows
 }

@@ -179,7 +179,7 @@ async function quiet(
     const { rows } = await pool.query(`
       select (select count(*)::int from jobs where status in ('pending', 'processing')) as jobs,
         (select count(*)::int from webhooks where status = 'pending') as webhooks,
-        (select count(*)::int from graphile_worker._private_jobs) as tasks`)
+        (select count(*)::int from graphile_worker._private_jobs where attempts < max_attempts) as tasks`)
     const { jobs, webhooks, tasks } = rows[0]
     if (jobs + webhooks + tasks === 0) return
   }
