@@ -38,6 +38,7 @@ export class AddressRefused extends Error {
   }
 }
 
+/** Of a customer's URL. Others may be longer: a store signs some with a token of 2,000 characters. */
 const maxUrlLength = 2048
 const dnsTimeLimitMs = 5_000
 const connectTimeLimitMs = 10_000
@@ -72,11 +73,14 @@ export function isPublicAddress(text: string): boolean {
  */
 export function assertPublicUrl(
   text: string,
-  options: { allowPrivate: boolean; protocols: readonly ('http:' | 'https:')[] },
+  options: {
+    allowPrivate: boolean
+    protocols: readonly ('http:' | 'https:')[]
+    maxLength?: number | undefined
+  },
 ): UrlCheck {
-  if (text.length > maxUrlLength) {
-    return refuse('too_long', `The URL is longer than ${maxUrlLength} characters.`)
-  }
+  const { maxLength = maxUrlLength } = options
+  if (text.length > maxLength) return refuse('too_long', `The URL is longer than ${maxLength} characters.`)
   const url = URL.parse(text)
   if (url === null) return refuse('malformed', 'This is not a URL.')
   const protocols: readonly string[] = options.allowPrivate ? ['http:', 'https:'] : options.protocols
@@ -146,7 +150,7 @@ function lookupWithHostsFile(hostname: string): Promise<ResolvedAddress[]> {
 export interface Outbound {
   /** For undici's `request`: it connects only where it may, and follows no redirect. */
   dispatcher: Dispatcher
-  check(url: string, protocols: readonly ('http:' | 'https:')[]): UrlCheck
+  check(url: string, protocols: readonly ('http:' | 'https:')[], maxLength?: number): UrlCheck
   resolve(hostname: string): Promise<Resolution>
   close(): Promise<void>
 }
@@ -177,7 +181,8 @@ export function createOutbound(options: { allowPrivate: boolean; lookup?: Lookup
   })
   return {
     dispatcher: agent,
-    check: (url, protocols) => assertPublicUrl(url, { allowPrivate: options.allowPrivate, protocols }),
+    check: (url, protocols, maxLength) =>
+      assertPublicUrl(url, { allowPrivate: options.allowPrivate, protocols, maxLength }),
     resolve,
     close: () => agent.destroy(),
   }

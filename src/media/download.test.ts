@@ -161,6 +161,14 @@ test('three redirects are followed, relative ones too, and a fourth is not', asy
   assert.equal(outcome.ok === false && outcome.message, 'The server redirected more than 3 times.')
 })
 
+test('a redirect to where a store has signed at length is followed', async (t) => {
+  const { fetchFile } = await setUp(t, (incoming, answer) => {
+    if (incoming.url !== '/') return answer.end('x')
+    return answer.writeHead(302, { location: `/?token=${'a'.repeat(4_000)}` }).end()
+  })
+  assert.equal((await fetchFile('/')).ok, true)
+})
+
 test('a redirect to another scheme or a malformed URL is unreachable', async (t) => {
   const { fetchFile } = await setUp(t, (incoming, answer) => {
     answer.writeHead(301, { location: incoming.url === '/file' ? 'file:///etc/passwd' : 'http://[' }).end()

@@ -40,6 +40,8 @@ const usualPatience: Patience = { retries: 5, pauseMs: 200, silenceMs: 20_000 }
 /** Less than this is no getting on: a server could have us come back for each single byte. */
 const leastProgressBytes = 65_536
 const maxRedirects = 3
+/** Of an upstream's output and of redirects, whose signatures can be long; a customer's URL is checked at the submit. */
+const maxUrlLength = 8_192
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
 const passingStatuses = new Set([408, 429, 500, 502, 503, 504])
 
@@ -180,7 +182,7 @@ async function followRedirects(
 ): Promise<Dispatcher.ResponseData | Failure> {
   let next = url
   for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
-    const check = outbound.check(next, ['http:', 'https:'])
+    const check = outbound.check(next, ['http:', 'https:'], maxUrlLength)
     if (!check.ok) {
       const reason = check.reason === 'refused_address' ? 'refused_address' : 'unreachable'
       return { ok: false, reason, message: check.message }

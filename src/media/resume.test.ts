@@ -310,9 +310,9 @@ test('the way back is checked like the way there: a redirect to a private addres
     (answer) => answer.writeHead(302, { location: 'http://169.254.169.254/secret' }).end(),
   ])
   let checks = 0
-  const check: Outbound['check'] = (url, protocols) => {
+  const check: Outbound['check'] = (...asked) => {
     checks += 1
-    return (checks <= 2 ? outbound : strict).check(url, protocols)
+    return (checks <= 2 ? outbound : strict).check(...asked)
   }
   const outcome = await fetchFile({ outbound: { ...outbound, check } })
   assert.equal(outcome.ok === false && outcome.reason, 'refused_address')
