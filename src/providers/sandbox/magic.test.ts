@@ -23,6 +23,11 @@ test('magic words work together and in any shot', () => {
   })
 })
 
+test('a prompt full of beginnings costs no more than its length', { timeout: 60_000 }, () => {
+  const reading = readMagic(['[sandbox:'.repeat(200_000)])
+  assert.ok('magic' in reading && reading.magic.fail === null)
+})
+
 test('a malformed magic word is named together with what to write instead', () => {
   const malformed = [
     ['[sandbox:explode]', /\[sandbox:fail/],

@@ -47,7 +47,8 @@ export const magicWords = [
   },
 ] as const satisfies MagicWord[]
 
-const magicPattern = /\[sandbox:([^\]]*)\]/gi
+// The bound keeps a long prompt full of beginnings from being read once for each of them.
+const magicPattern = /\[sandbox:([^\]]{0,200})\]/gi
 const longestSeconds = 3600
 
 export type MagicReading = { magic: Magic } | { problem: string }
