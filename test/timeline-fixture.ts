@@ -35,7 +35,7 @@ export async function addEvent(pool: pg.Pool, jobId: string, kind: string): Prom
 
 export async function takeUp(pool: pg.Pool, jobId: string): Promise<void> {
   const at = new Date()
-  await changeStatus(pool, jobId, { from: 'pending', to: 'processing', at, deadlineAt: at })
+  await changeStatus(pool, jobId, { from: 'pending', to: 'processing', at, timeLimitMs: 0 })
 }
 
 const output = {

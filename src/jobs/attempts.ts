@@ -14,7 +14,7 @@ import type { JobStatus } from './read.ts'
 export async function beginAttempt(
   db: Db,
   jobId: string,
-  options: { provider: string; processId: string; at: Date; deadlineAt: Date; answerLimitMs: number },
+  options: { provider: string; processId: string; at: Date; timeLimitMs: number; answerLimitMs: number },
 ): Promise<{ attemptId: string; number: number } | undefined> {
   const attemptId = newId('att', options.at)
   const { rows } = await durable('attempt.begin', () =>
@@ -31,7 +31,7 @@ export async function beginAttempt(
           on conflict do nothing
           returning id, job_id, number, provider
         ), timed as (
-          update jobs set deadline_at = $5 from begun where jobs.id = begun.job_id
+          update jobs set deadline_at = now() + $5 * interval '1 ms' from begun where jobs.id = begun.job_id
         ), watched as (
           insert into polls (job_id, provider, due_at)
           select job_id, provider, now() + $6 * interval '1 ms' from begun
@@ -46,7 +46,7 @@ export async function beginAttempt(
         attemptId,
         options.provider,
         options.at,
-        options.deadlineAt,
+        options.timeLimitMs,
         options.answerLimitMs,
         options.processId,
       ],
@@ -85,9 +85,9 @@ export async function acceptAttempt(
       )
       // one that was held beyond its time has it anew
       await client.query(
-        `update jobs set deadline_at = $2::timestamptz + (deadline_at - dispatched_at)
-         where id = $1 and status = 'processing' and deadline_at <= $2`,
-        [jobId, at],
+        `update jobs set deadline_at = now() + (deadline_at - dispatched_at)
+         where id = $1 and status = 'processing' and deadline_at <= now()`,
+        [jobId],
       )
       await tell(client, jobId, 'attempt_accepted', at)
       return status

@@ -5,6 +5,7 @@ import { durable } from '../fault-points.ts'
 import { refund } from '../ledger/ledger.ts'
 import type { Json, Provider } from '../providers/provider.ts'
 import { dispatchKey, removeTask } from '../queue/tasks.ts'
+import { withinTime } from '../time-limit.ts'
 import { changeStatus } from './life.ts'
 import { checkOwner, type JobStatus } from './read.ts'
 import { endPolls } from './settle.ts'
@@ -53,18 +54,21 @@ async function cancelFrom(
   const cancel = async (client: pg.PoolClient) => {
     if ((await changeStatus(client, jobId, { from, to: 'cancelled', at })) === undefined) return undefined
     await removeTask(client, dispatchKey(jobId))
+    // the account before the poll, as where jobs fail, so that no two wait for each other in a ring
+    const refunded = await refund(client, jobId)
     await endPolls(client, jobId)
-    return refund(client, jobId)
+    return refunded
   }
   return durable('job.cancel', () => transaction(pool, cancel))
 }
 
 async function isStopped(provider: Provider | undefined, { status, operation }: JobRow): Promise<boolean> {
   if (status !== 'processing' || operation === null || provider?.cancel === undefined) return false
-  const signal = AbortSignal.timeout(cancelLimitMs)
-  const late = Promise.withResolvers<never>()
-  signal.addEventListener('abort', () => late.reject(signal.reason))
-  return Promise.race([provider.cancel(operation, { signal }), late.promise]).catch(() => false)
+  const cancel = async (signal: AbortSignal) => provider.cancel?.(operation, { signal })
+  return withinTime(cancelLimitMs, cancel).then(
+    (isConfirmed) => isConfirmed === true,
+    () => false,
+  )
 }
 
 async function findJob(pool: pg.Pool, accountId: bigint, jobId: string): Promise<JobRow> {

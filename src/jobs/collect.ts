@@ -5,8 +5,8 @@ import { addTask } from '../queue/tasks.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { describe } from './dispatch.ts'
+import { forget } from './forget.ts'
 import { OutputUnavailable, storeOutputs } from './outputs.ts'
-import { forget } from './poll.ts'
 import { askForOutputsAgain, collectKey } from './polls.ts'
 import { discardOutputs } from './retention.ts'
 import { completeJob, failJob } from './settle.ts'
@@ -15,7 +15,7 @@ interface JobRow {
   provider: string
   outputs: ProviderOutput[]
   output_failures: number
-  deadline_at: Date
+  is_too_late: boolean
   operation: Json
 }
 
@@ -28,29 +28,31 @@ const ownTroubleLimitMs = 3_600_000
 /** Copies the outputs of a job that its upstream has done into our storage, and completes it. */
 export async function collectJob(context: JobContext, jobId: string): Promise<void> {
   const job = await findJob(context, jobId)
-  if (job === undefined) return
+  // whoever copied before may have been cut off after the job had ended, and what is deleted then had been deleted
+  if (job === undefined) return discardIfEnded(context, jobId)
   const provider = context.provider(job.provider)
   try {
     const outputs = await durable('output.store', () => storeOutputs(context, jobId, job.outputs))
     const isDone = await completeJob(context.pool, jobId, outputs, context.fileUrl, context.clock.now())
-    // it was ended by somebody else meanwhile, or had its files deleted, and nobody would look after these
-    if (!isDone && (await keepsNothing(context, jobId))) await discardOutputs(context.storage, jobId)
+    if (!isDone) await discardIfEnded(context, jobId)
     if (provider) await forget(context, provider, jobId, job.operation)
   } catch (error) {
     context.log.warn({ jobId, err: error }, 'output not stored')
     const isOver = await tryAgain(context, jobId, job, error)
     if (isOver && provider) await forget(context, provider, jobId, job.operation)
+    if (!isOver) await discardIfEnded(context, jobId)
   }
 }
 
 async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | undefined> {
   const { rows } = await pool.query<JobRow>(
-    `select p.provider, p.outputs, p.output_failures, j.deadline_at, a.operation
+    `select p.provider, p.outputs, p.output_failures, a.operation,
+       j.deadline_at < now() - $2 * interval '1 ms' as is_too_late
      from polls p
      join jobs j on j.id = p.job_id
      left join attempts a on a.job_id = j.id and a.status = 'accepted'
      where p.job_id = $1 and p.outputs is not null and j.status = 'processing'`,
-    [jobId],
+    [jobId, ownTroubleLimitMs],
   )
   return rows[0]
 }
@@ -61,8 +63,7 @@ async function tryAgain(context: JobContext, jobId: string, job: JobRow, error: 
   const now = clock.now()
   const isTheirs = error instanceof OutputUnavailable
   const failures = job.output_failures + 1
-  const isTooLate = now.getTime() > job.deadline_at.getTime() + ownTroubleLimitMs
-  if (isTheirs ? failures >= maxOutputFailures : isTooLate && !isUnavailable(error)) {
+  if (isTheirs ? failures >= maxOutputFailures : job.is_too_late && !isUnavailable(error)) {
     return failJob(pool, jobId, { code: 'OUTPUT_UNAVAILABLE' }, now)
   }
   if (isTheirs) {
@@ -74,10 +75,11 @@ async function tryAgain(context: JobContext, jobId: string, job: JobRow, error: 
   return false
 }
 
-async function keepsNothing({ pool }: JobContext, jobId: string): Promise<boolean> {
+/** Of a job that was ended by somebody else meanwhile, or had its files deleted, nobody would look after what is copied. */
+async function discardIfEnded({ pool, storage }: JobContext, jobId: string): Promise<void> {
   const { rowCount } = await pool.query(
     "select from jobs where id = $1 and (status in ('failed', 'cancelled') or outputs_deleted_at is not null)",
     [jobId],
   )
-  return rowCount === 1
+  if (rowCount === 1) await discardOutputs(storage, jobId)
 }

@@ -1,17 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
 import type { ModelVersion } from '../catalogue/load.ts'
-import { isUnavailable, storable, transaction } from '../db.ts'
+import { isTransient, isUnavailable, storable, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import type { Json, Provider, ProviderRequest, SubmitOutcome } from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
 import { acceptAttempt, beginAttempt, loseAttempt, refuseAttempt } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
+import { forget } from './forget.ts'
 import { fetchInputs } from './inputs.ts'
 import { changeStatus } from './life.ts'
-import { failJob, failJobWithin } from './settle.ts'
+import { type Failure, failJobWithin } from './settle.ts'
 import { upstreamAnswered, upstreamBusy, upstreamFailed, upstreamWait } from './upstreams.ts'
 
 interface JobRow {
@@ -56,6 +58,7 @@ export async function dispatchJob(context: JobContext, jobId: string, attempts: 
   } catch (error) {
     // in a task of its own: the queue's own delays grow to hours, and its attempts end
     context.log.error({ jobId, err: error }, 'dispatch failed; it will be tried again')
+    if (!isUnavailable(error) && waitedFor(context, job) > busyLimitMs) return giveUp(context, job)
     await tryAgain(context, jobId, retryDelayMs)
   }
 }
@@ -65,7 +68,7 @@ async function dispatch(context: JobContext, job: JobRow, attempts: number): Pro
   const provider = context.provider(job.provider)
   const model = context.catalogue.models.get(job.model_slug)
   const version = model?.versions.find((candidate) => candidate.version === job.model_version)
-  const waitedMs = context.clock.now().getTime() - job.created_at.getTime()
+  const waitedMs = waitedFor(context, job)
   if (provider === undefined || model === undefined || version === undefined) {
     if (waitedMs > unservedLimitMs) return giveUp(context, job)
     return tryAgain(context, job.id, retryDelayMs)
@@ -94,10 +97,27 @@ async function dispatch(context: JobContext, job: JobRow, attempts: number): Pro
   }
 }
 
+function waitedFor({ clock }: JobContext, job: JobRow): number {
+  return clock.now().getTime() - job.created_at.getTime()
+}
+
 /** Ends a job that can't be sent, whether it was claimed before or not. */
 async function giveUp(context: JobContext, job: JobRow): Promise<void> {
   await claimJob(context, job.id, 0)
-  await failJob(context.pool, job.id, { code: 'PROVIDER_UNAVAILABLE' }, context.clock.now())
+  await failUnsent(context, job.id, { code: 'PROVIDER_UNAVAILABLE' })
+}
+
+/** Another process may have sent it, while this one was taken for dead: then it is not ours to end. */
+async function failUnsent({ pool, clock }: JobContext, jobId: string, failure: Failure): Promise<void> {
+  const fail = async (client: pg.PoolClient) => {
+    await client.query('select from jobs where id = $1 for update', [jobId])
+    const { rowCount } = await client.query(
+      "select from attempts where job_id = $1 and status in ('sending', 'accepted', 'unknown')",
+      [jobId],
+    )
+    if (rowCount === 0) await failJobWithin(client, jobId, failure, clock.now())
+  }
+  await durable('job.fail', () => transaction(pool, fail))
 }
 
 /** The process that was sending the attempt is gone, and nobody knows how far it came. */
@@ -143,10 +163,7 @@ async function submitWithInputs(
     const inputs = await durable('inputs.fetch', () =>
       fetchInputs(context, version, job.input, { folder, jobCreatedAt: job.created_at }),
     )
-    if ('failure' in inputs) {
-      await failJob(context.pool, job.id, inputs.failure, context.clock.now())
-      return
-    }
+    if ('failure' in inputs) return await failUnsent(context, job.id, inputs.failure)
     await submitTo(context, provider, { ...described, media: inputs.media }, { job, isFailing })
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -175,8 +192,7 @@ export async function claimJob(
   timeLimitMs: number,
 ): Promise<boolean> {
   const at = clock.now()
-  const deadlineAt = new Date(at.getTime() + timeLimitMs)
-  const claim = () => changeStatus(pool, jobId, { from: 'pending', to: 'processing', at, deadlineAt })
+  const claim = () => changeStatus(pool, jobId, { from: 'pending', to: 'processing', at, timeLimitMs })
   return (await durable('job.claim', claim)) !== undefined
 }
 
@@ -194,14 +210,24 @@ async function submitTo(
     provider: provider.name,
     processId,
     at,
-    deadlineAt: new Date(at.getTime() + provider.timeLimitMs(request)),
+    timeLimitMs: provider.timeLimitMs(request),
     answerLimitMs: 2 * submitLimitMs,
   })
   if (begun === undefined) return
   const outcome = await send(context, provider, request, begunAt)
-  if (outcome.outcome === 'accepted' && isFailing) await upstreamAnswered(pool, provider.name)
-  // the answer is known here and nowhere else: it must not be lost for a database that is away for a moment
-  await persist(context, () => settle(context, provider, { job, ...begun }, outcome))
+  const write = async (answer: SubmitOutcome) => {
+    const isAnswer = ['accepted', 'refused', 'busy'].includes(answer.outcome)
+    if (isFailing && isAnswer) await upstreamAnswered(pool, provider.name)
+    await settle(context, provider, { job, ...begun }, answer)
+  }
+  try {
+    // the answer is known here and nowhere else: it must not be lost for a database that is away for a moment
+    await persist(context, () => write(outcome))
+  } catch (cause) {
+    if (isUnavailable(cause)) throw cause
+    // one that can't be written down is as good as lost
+    await persist(context, () => write({ outcome: 'unknown', cause }))
+  }
 }
 
 async function send(
@@ -254,7 +280,9 @@ async function settle(
         outcome.operation,
         context.nextPollMs(provider, polled),
       )
-      if (status !== undefined && status !== 'processing') await provider.forget?.(outcome.operation)
+      if (status !== undefined && status !== 'processing') {
+        await forget(context, provider, job.id, outcome.operation)
+      }
       return
     }
     case 'refused':
@@ -272,15 +300,15 @@ async function settle(
       const delayMs = backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
       if (isBusy) await upstreamBusy(pool, provider.name, outcome.retryAfterMs ?? busyDelayMs)
       else await upstreamFailed(pool, provider.name)
-      const waitedMs = answer.at.getTime() - job.created_at.getTime()
-      const isOver = waitedMs > (isBusy ? busyLimitMs : unservedLimitMs)
+      const isOver = waitedFor(context, job) > (isBusy ? busyLimitMs : unservedLimitMs)
       await refuseAttempt(pool, answer, describe(outcome.cause), async (client) => {
         if (isOver) await failJobWithin(client, job.id, { code: 'PROVIDER_UNAVAILABLE' }, answer.at)
         else await sendAnew(client, job.id, delayMs)
       })
       return
     }
-    case 'unknown':
+    // or whatever a provider says that is none of these
+    default:
       log.warn({ jobId: job.id, provider: provider.name, err: outcome.cause }, 'answer of a submit lost')
       await upstreamFailed(pool, provider.name)
       await loseAttempt(pool, answer, describe(outcome.cause), 1_000)
@@ -310,7 +338,7 @@ async function persist(context: JobContext, write: () => Promise<void>): Promise
     try {
       return await write()
     } catch (error) {
-      if (!isUnavailable(error) || performance.now() > end) throw error
+      if (!(isUnavailable(error) || isTransient(error)) || performance.now() > end) throw error
       context.log.warn({ err: error }, 'an upstream has answered, but the database is away')
       await sleep(persistEveryMs)
     }

@@ -34,7 +34,8 @@ export interface Change<From extends JobStatus> {
   from: From
   to: Transitions[From][number]
   at: Date
-  deadlineAt?: Date
+  /** From now, by the database's clock: those of the processes may differ. */
+  timeLimitMs?: number
   error?: { code: string; message: string }
   /** For the operator's timeline. */
   detail?: Record<string, unknown>
@@ -47,7 +48,7 @@ export interface Change<From extends JobStatus> {
 export async function changeStatus<From extends JobStatus>(
   db: Db,
   jobId: string,
-  { from, to, at, deadlineAt, error, detail }: Change<From>,
+  { from, to, at, timeLimitMs, error, detail }: Change<From>,
 ): Promise<ChangedJob | undefined> {
   const { rows } = await db.query<ChangedJob>({
     name: 'job-change-status',
@@ -56,7 +57,7 @@ export async function changeStatus<From extends JobStatus>(
         update jobs set
           status = $3::job_status,
           dispatched_at = case when $3::job_status = 'processing' then $4::timestamptz else dispatched_at end,
-          deadline_at = coalesce($5, deadline_at),
+          deadline_at = coalesce(now() + $5 * interval '1 ms', deadline_at),
           completed_at = case when $3::job_status <> 'processing' then $4::timestamptz end,
           error_code = $6,
           error_message = $7
@@ -73,7 +74,7 @@ export async function changeStatus<From extends JobStatus>(
       from,
       to,
       at,
-      deadlineAt ?? null,
+      timeLimitMs ?? null,
       error?.code ?? null,
       error?.message ?? null,
       detail ?? null,

@@ -1,14 +1,17 @@
+import { type Db, isTransient, isUnavailable } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import type { CallContext, PollOutcome, Provider } from '../providers/provider.ts'
 import { UpstreamBusy } from '../providers/provider.ts'
+import { withinTime } from '../time-limit.ts'
 import { acceptAttempt, loseAttempt, missAttempt } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
-import { sendAnew } from './dispatch.ts'
+import { sendAnew, unservedLimitMs } from './dispatch.ts'
+import { forget } from './forget.ts'
 import { tell } from './life.ts'
 import { type DoneJob, type DuePoll, dropPoll, type NextPoll } from './polls.ts'
 import type { Failure } from './settle.ts'
-import { failJob } from './settle.ts'
+import { endPolls, failJob, failJobWithin } from './settle.ts'
 import { upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
 
 /** What takes longer than this to answer is asked again later. */
@@ -18,8 +21,11 @@ const usualSettleMs = 30_000
 /** An upstream's word that it has no such job counts from this often on: its own parts may not know of each other yet. */
 const absencesOfLost = 2
 const absencesOfAccepted = 3
+const mostLosses = 10
 const absenceDelayMs = 2_000
 const busyDelayMs = 2_000
+/** More than any model makes. */
+const mostOutputs = 100
 /** A result that comes after the job's time is waited for so long, to be told of. */
 const lateWatchMs = 24 * 3_600_000
 const lateWatchEveryMs = 60_000
@@ -48,11 +54,33 @@ export async function pollJobs(
   })
   return Promise.all(
     due.map((job, index) =>
-      'trouble' in outcomes
-        ? unanswered(context, provider, job, outcomes)
-        : act(context, provider, job, outcomes.answer[index]!, collect),
+      safely(context, provider, job, () =>
+        'trouble' in outcomes
+          ? unanswered(context, provider, job, outcomes)
+          : act(context, provider, job, outcomes.answer[index]!, collect),
+      ),
     ),
   )
+}
+
+/** An answer that can't be acted on, be it malformed or unfit to be stored, is none, and keeps no other job waiting. */
+async function safely(
+  context: JobContext,
+  provider: Provider,
+  job: DuePoll,
+  run: () => Promise<Next>,
+): Promise<Next> {
+  try {
+    return await run()
+  } catch (error) {
+    context.log.error({ jobId: job.job_id, err: error }, 'an answer of an upstream could not be acted on')
+    const { failures, absences } = job
+    // no fault of the answer, so the end of the job's time does not count either
+    if (isUnavailable(error) || isTransient(error)) {
+      return within(job, { delayMs: backoffMs(1), failures, absences })
+    }
+    return unanswered(context, provider, job, { trouble: 'failure' })
+  }
 }
 
 interface Trouble {
@@ -67,11 +95,8 @@ async function ask<T>(
   due: DuePoll[],
   call: (context: CallContext) => Promise<T>,
 ): Promise<{ answer: T } | Trouble> {
-  const signal = AbortSignal.timeout(callLimitMs)
-  const late = Promise.withResolvers<never>()
-  signal.addEventListener('abort', () => late.reject(signal.reason))
   try {
-    const answer = await durable('upstream.poll', () => Promise.race([call({ signal }), late.promise]))
+    const answer = await durable('upstream.poll', () => withinTime(callLimitMs, (signal) => call({ signal })))
     if (due.some((job) => job.is_failing)) await upstreamAnswered(pool, provider.name)
     return { answer }
   } catch (error) {
@@ -92,9 +117,10 @@ async function unanswered(
   job: DuePoll,
   { trouble, retryAfterMs }: Trouble,
 ): Promise<Next> {
-  if (isOutOfTime(context, job)) return endInTime(context, provider, job)
+  if (job.status !== 'processing') return watchLate(context, job, { status: 'running' })
+  if (isOutOfTime(job)) return endInTime(context, provider, job)
   const failures = trouble === 'failure' ? job.failures + 1 : job.failures
-  return within(context, job, {
+  return within(job, {
     delayMs: backoffMs(failures, { retryAfterMs }),
     failures,
     absences: job.absences,
@@ -113,9 +139,12 @@ async function act(
   if (job.status !== 'processing') return watchLate(context, job, outcome)
   switch (outcome.status) {
     case 'running':
-      if (isOutOfTime(context, job)) return endInTime(context, provider, job)
-      return within(context, job, { delayMs: usualDelayMs(context, provider, job), failures: 0, absences: 0 })
+      if (isOutOfTime(job)) return endInTime(context, provider, job)
+      return within(job, { delayMs: usualDelayMs(context, provider, job), failures: 0, absences: 0 })
     case 'succeeded':
+      if (!Array.isArray(outcome.outputs) || outcome.outputs.length > mostOutputs) {
+        throw new Error('the upstream named its outputs in no usable form')
+      }
       await collect({ jobId, attemptId: job.attempt_id!, at, outputs: outcome.outputs })
       return undefined
     case 'failed':
@@ -129,12 +158,14 @@ async function act(
           message: 'The provider no longer has this job.',
         })
       }
-      return within(context, job, {
+      return within(job, {
         delayMs: backoffMs(absences, { retryAfterMs: absenceDelayMs }),
         failures: 0,
         absences,
       })
     }
+    default:
+      throw new Error('the upstream told of no status that there is')
   }
 }
 
@@ -145,12 +176,18 @@ async function watchLate(context: JobContext, job: DuePoll, outcome: PollOutcome
   if (outcome.status === 'running' && endedMs < lateWatchMs) {
     return { jobId: job.job_id, delayMs: Math.max(lateWatchEveryMs, endedMs / 4), failures: 0, absences: 0 }
   }
-  await dropPoll(context.pool, job.job_id, outcome.status === 'succeeded' ? { at } : undefined)
+  // one that has completed has its result: it was ended by a process of the version before, which knows no polls
+  const isLate = outcome.status === 'succeeded' && job.status !== 'completed'
+  await dropPoll(context.pool, job.job_id, isLate ? { at } : undefined)
   return undefined
 }
 
 /** Looks after a job of which it is not known whether the upstream has it. */
-export async function reconcileJob(context: JobContext, provider: Provider, job: DuePoll): Promise<Next> {
+export function reconcileJob(context: JobContext, provider: Provider, job: DuePoll): Promise<Next> {
+  return safely(context, provider, job, () => reconcile(context, provider, job))
+}
+
+async function reconcile(context: JobContext, provider: Provider, job: DuePoll): Promise<Next> {
   const { pool, clock } = context
   const { job_id: jobId, attempt_id: attemptId } = job
   const at = clock.now()
@@ -165,11 +202,7 @@ export async function reconcileJob(context: JobContext, provider: Provider, job:
     return undefined
   }
   const found = await find(context, provider, job)
-  if ('trouble' in found) {
-    return job.status === 'processing'
-      ? unanswered(context, provider, job, found)
-      : watchLate(context, job, { status: 'running' })
-  }
+  if ('trouble' in found) return unanswered(context, provider, job, found)
   if (found.answer.outcome === 'found') {
     await acceptAttempt(pool, attempt, found.answer.operation, 0)
     return undefined
@@ -177,30 +210,50 @@ export async function reconcileJob(context: JobContext, provider: Provider, job:
   const isSettled = (job.elapsed_ms ?? 0) > (provider.settleMs ?? usualSettleMs)
   const absences = isSettled ? job.absences + 1 : 0
   if (absences < absencesOfLost) {
-    if (job.status === 'processing' && isOutOfTime(context, job)) return endInTime(context, provider, job)
-    return within(context, job, { delayMs: absenceDelayMs, failures: 0, absences })
+    if (isOutOfTime(job)) return endInTime(context, provider, job, absences)
+    return within(job, { delayMs: absenceDelayMs, failures: 0, absences })
   }
   await missAttempt(pool, attempt, async (client) => {
-    if (job.status === 'processing') await sendAnew(client, jobId, 0)
-    else await client.query('delete from polls where job_id = $1', [jobId])
+    if (job.status !== 'processing') return endPolls(client, jobId)
+    const { timesLost, isHopeless } = await losses(client, jobId)
+    if (isHopeless) await failJobWithin(client, jobId, { code: 'PROVIDER_UNAVAILABLE' }, at)
+    else await sendAnew(client, jobId, timesLost > 1 ? backoffMs(timesLost) : 0)
   })
   return undefined
 }
 
+/** How often a job was lost on its way to its upstream. One that is lost each time would be sent for ever. */
+async function losses(db: Db, jobId: string): Promise<{ timesLost: number; isHopeless: boolean }> {
+  const { rows } = await db.query<{ times_lost: number; is_old: boolean }>(
+    `select (select count(*)::int from attempts where job_id = $1 and status = 'absent') as times_lost,
+       created_at < now() - $2 * interval '1 ms' as is_old
+     from jobs where id = $1`,
+    [jobId, unservedLimitMs],
+  )
+  const { times_lost: timesLost, is_old: isOld } = rows[0]!
+  return { timesLost, isHopeless: isOld && timesLost >= mostLosses }
+}
+
 async function find(context: JobContext, provider: Provider, job: DuePoll) {
   if (provider.find === undefined) return { trouble: 'busy', retryAfterMs: holdEveryMs } as const
-  return ask(context, provider, [job], (call) => provider.find!(job.job_id, call))
+  return ask(context, provider, [job], async (call) => {
+    const found = await provider.find!(job.job_id, call)
+    // an absence sends the job anew: nothing else may be taken for one
+    if (found.outcome !== 'found' && found.outcome !== 'absent') throw new Error('neither found nor absent')
+    return found
+  })
 }
 
-function isOutOfTime({ clock }: JobContext, job: DuePoll): boolean {
-  return job.status === 'processing' && clock.now() >= job.deadline_at
+function isOutOfTime(job: DuePoll): boolean {
+  return job.status === 'processing' && job.left_ms <= 0
 }
 
-/** The job's time is over. One of unknown outcome is kept where the account wants that. */
-async function endInTime(context: JobContext, provider: Provider, job: DuePoll): Promise<Next> {
+/** The job's time is over. One of unknown outcome is kept where the account wants that, until the upstream is believed. */
+async function endInTime(context: JobContext, provider: Provider, job: DuePoll, absences = 0): Promise<Next> {
   if (job.attempt_status === 'unknown' && job.unknown_outcome === 'hold') {
     await tell(context.pool, job.job_id, 'held', context.clock.now())
-    return { jobId: job.job_id, delayMs: holdEveryMs, failures: 0, absences: 0 }
+    const delayMs = absences > 0 ? absenceDelayMs : holdEveryMs
+    return { jobId: job.job_id, delayMs, failures: 0, absences }
   }
   return end(context, provider, job, { code: 'PROVIDER_TIMEOUT' })
 }
@@ -219,26 +272,13 @@ async function end(
   await forget(context, provider, job.job_id, job.operation)
 }
 
-/** What the provider keeps for an ended job may go. */
-export async function forget(
-  { log }: JobContext,
-  provider: Provider,
-  jobId: string,
-  operation: unknown,
-): Promise<void> {
-  if (operation === null || operation === undefined || provider.forget === undefined) return
-  await provider
-    .forget(operation as never)
-    .catch((error) => log.warn({ jobId, err: error }, 'provider did not forget'))
-}
-
 function usualDelayMs(context: JobContext, provider: Provider, job: DuePoll): number {
   const { model_slug: modelSlug, asked } = job
   return context.nextPollMs(provider, { modelSlug, elapsedMs: job.elapsed_ms ?? 0, asked })
 }
 
 /** Not later than the job's time is over. */
-function within({ clock }: JobContext, job: DuePoll, next: Omit<NextPoll, 'jobId'>): NextPoll {
-  const leftMs = job.status === 'processing' ? job.deadline_at.getTime() - clock.now().getTime() : lateWatchMs
+function within(job: DuePoll, next: Omit<NextPoll, 'jobId'>): NextPoll {
+  const leftMs = job.status === 'processing' ? job.left_ms : lateWatchMs
   return { jobId: job.job_id, ...next, delayMs: Math.min(next.delayMs, Math.max(100, leftMs)) }
 }

@@ -16,7 +16,8 @@ export interface DuePoll {
   absences: number
   status: JobStatus
   model_slug: string
-  deadline_at: Date
+  /** Until the job's time is over, by the database's clock. */
+  left_ms: number
   completed_at: Date | null
   unknown_outcome: 'refund' | 'hold'
   /** The attempt that may be alive. */
@@ -60,8 +61,9 @@ export async function claimPolls(
         from due where polls.job_id = due.job_id
         returning polls.*
       )
-      select c.job_id, c.provider, c.asked, c.failures, c.absences, j.status, j.model_slug, j.deadline_at, j.completed_at,
+      select c.job_id, c.provider, c.asked, c.failures, c.absences, j.status, j.model_slug, j.completed_at,
         u.unknown_outcome, a.id as attempt_id, a.status as attempt_status, a.operation,
+        (1000 * extract(epoch from j.deadline_at - now()))::float8 as left_ms,
         (1000 * extract(epoch from now() - a.answered_at))::float8 as elapsed_ms,
         a.status = 'sending' and (p.id is null or a.started_at < now() - interval '2 minutes') as is_abandoned,
         coalesce(s.failures, 0) > 0 as is_failing
@@ -165,10 +167,12 @@ export async function planCollects(db: Db, done: DoneJob[]): Promise<void> {
           select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[]) as done (job_id, attempt_id, at, outputs)
         ), job as (
           select id from jobs where id = any($1) and status = 'processing' order by id for update
+        ), mine as (
+          select job_id from polls where job_id in (select id from job) and outputs is null order by job_id for update
         ), planned as (
           update polls set outputs = done.outputs, claimed_by = null
-          from job join done on done.job_id = job.id
-          where polls.job_id = job.id and polls.outputs is null
+          from mine join done using (job_id)
+          where polls.job_id = mine.job_id
           returning polls.job_id, done.attempt_id, done.at
         ), finished as (
           update attempts set finished_at = coalesce(finished_at, now())

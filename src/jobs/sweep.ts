@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { addTask, dispatchKey, removeDeadTasks } from '../queue/tasks.ts'
 import { deleteOldUploads } from '../uploads/uploads.ts'
 import { reviveWebhooks } from '../webhooks/deliveries.ts'
+import { adoptJob } from './adopt.ts'
 import type { JobContext } from './context.ts'
 import { collectKey } from './polls.ts'
 import { deleteExpiredOutputs } from './retention.ts'
@@ -43,8 +44,8 @@ export async function sweep(context: SweepContext): Promise<void> {
 
 /**
  * Gives back what every unfinished job should have, whatever became of it, so that none stays unfinished for ever: a
- * dispatch task while nothing of it can be at an upstream, a task that copies what its upstream has done. Ends those
- * whose time is over at an upstream that is not set up any more.
+ * dispatch task while nothing of it can be at an upstream, a poll while something can, a task that copies what its
+ * upstream has done. Ends those whose time is over at an upstream that is not set up any more.
  */
 export async function reviveJobs(
   context: Pick<JobContext, 'pool' | 'clock' | 'log' | 'providers'>,
@@ -52,6 +53,7 @@ export async function reviveJobs(
   const { pool, clock, log, providers } = context
   const now = clock.now()
   const minuteAgo = new Date(now.getTime() - 60_000)
+  const names = providers.map(({ name }) => name)
   const unsent = await pool.query<{ id: string }>(
     `select id from jobs j
      where status in ('pending', 'processing') and created_at < $1
@@ -67,6 +69,19 @@ export async function reviveJobs(
     [minuteAgo],
   )
   for (const { id } of unsent.rows) await addTask(pool, 'dispatch', { jobId: id }, { key: dispatchKey(id) })
+  const unwatched = await pool.query<{ id: string }>(
+    `select id from jobs j
+     where status = 'processing' and created_at < $1
+       and not exists (select from polls p where p.job_id = j.id)
+       and (operation is not null or exists (
+         select from attempts a where a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown')))
+       -- the version before watches by tasks
+       and not exists (
+         select from graphile_worker.jobs t where t.key = 'poll:' || j.id and t.attempts < t.max_attempts)
+     limit ${atOnce}`,
+    [minuteAgo],
+  )
+  for (const { id } of unwatched.rows) await adoptJob(context, id)
   const uncollected = await pool.query<{ id: string }>(
     `select p.job_id as id from polls p
      where p.outputs is not null and not exists (
@@ -75,13 +90,31 @@ export async function reviveJobs(
   )
   for (const { id } of uncollected.rows)
     await addTask(pool, 'collect', { jobId: id }, { key: collectKey(id) })
+  // what is being copied, and what is held, other processes may look after
   const unserved = await pool.query<{ id: string }>(
-    `select j.id from polls p join jobs j on j.id = p.job_id
-     where p.provider <> all($1) and j.status = 'processing' and j.deadline_at < $2 limit ${atOnce}`,
-    [providers.map(({ name }) => name), minuteAgo],
+    `select j.id from polls p
+     join jobs j on j.id = p.job_id
+     join accounts a on a.id = j.account_id
+     join users u on u.id = a.user_id
+     where p.provider <> all($1) and p.outputs is null and j.status = 'processing'
+       and j.deadline_at < now() - interval '1 minute'
+       and not (u.unknown_outcome = 'hold' and exists (
+         select from attempts t where t.job_id = j.id and t.status = 'unknown'))
+     limit ${atOnce}`,
+    [names],
   )
   for (const { id } of unserved.rows) await failJob(pool, id, { code: 'PROVIDER_TIMEOUT' }, now)
-  const revived = [...unsent.rows, ...uncollected.rows, ...unserved.rows].map((row) => row.id)
+  // nobody is there to tell of a late result
+  await pool.query(
+    `delete from polls where job_id in (
+       select p.job_id from polls p join jobs j on j.id = p.job_id
+       where p.provider <> all($1) and j.completed_at < now() - interval '2 days'
+       limit ${atOnce} for update of p skip locked)`,
+    [names],
+  )
+  const revived = [...unsent.rows, ...unwatched.rows, ...uncollected.rows, ...unserved.rows].map(
+    (row) => row.id,
+  )
   if (revived.length > 0) log.warn({ jobs: revived }, 'took up jobs that were late or had lost their task')
 }
 

@@ -1,4 +1,5 @@
 import type { Db } from '../db.ts'
+import { saneRetryAfterMs } from './backoff.ts'
 
 /** This many failures in a row open the circuit of an upstream: nothing is sent there for a while. */
 const failuresToOpen = 5
@@ -60,6 +61,6 @@ export async function upstreamBusy(db: Db, name: string, waitMs: number): Promis
     text: `
       insert into upstreams as u (name, busy_until) values ($1, now() + $2 * interval '1 ms')
       on conflict (name) do update set busy_until = greatest(u.busy_until, excluded.busy_until), changed_at = now()`,
-    values: [name, waitMs],
+    values: [name, saneRetryAfterMs(waitMs)],
   })
 }
