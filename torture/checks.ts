@@ -124,7 +124,8 @@ const rules: Record<string, Rule> = {
   'no request is cut off but by a sudden death': function* ({ losses, gateways }) {
     for (const loss of losses) {
       const gateway = gateways[loss.gateway]!
-      if (!isExplained(loss, gateway)) yield { what: `${loss.what}; ${nearest(loss, gateway)}` }
+      if (loss.isFair && !isExplained(loss, gateway))
+        yield { what: `${loss.what}; ${nearest(loss, gateway)}` }
     }
   },
   'a graceful stop repeats nothing': ofEachJob(({ order, truth, webhooks }, { gentleOrders }) => {
@@ -233,6 +234,10 @@ const ofTheDatabase =
 const databaseTrouble =
   /^(08|53|57|58|40)|^55P03$|ECONN|ENOENT|EPIPE|Connection terminated|terminating connection|the database system is|timeout|Client has encountered|Cannot use a pool|answer to a commit was lost/
 
+/** The queue's library prints a trace where a connection breaks while it tries again. */
+const traceOfTheQueue =
+  /^(Trace: (Error|error): (Connection terminated|terminating connection|the database)| {4}at )/
+
 /** Lines of trouble that was not made on purpose: not in the log's form, of an unknown kind, or of another cause. */
 function isStrange(line: string): boolean {
   try {
@@ -242,6 +247,6 @@ function isStrange(line: string): boolean {
     // the queue's library writes its own lines, without an error
     return !(ofTheDatabase.test(msg) ? err === undefined || isAway : databaseTrouble.test(msg))
   } catch {
-    return true
+    return !traceOfTheQueue.test(line)
   }
 }

@@ -12,6 +12,8 @@ export interface Loss {
   from: number
   to: number
   what: string
+  /** It was sent to a server that was said to be up. */
+  isFair: boolean
 }
 
 /** What a client has seen of its order. */
@@ -122,6 +124,7 @@ async function ask(
   request: { method: 'GET' | 'POST'; path: string; body?: Json; headers?: Record<string, string> },
 ): Promise<Answer | 'unsent' | 'lost'> {
   const gateway = gateways.indexOf(choose(gateways))
+  const isFair = gateways[gateway]!.isUp
   const from = performance.now()
   try {
     const { status, json } = await callUpstream({
@@ -137,6 +140,7 @@ async function ask(
     if (error.neverSent) return 'unsent'
     losses.push({
       gateway,
+      isFair,
       from,
       to: performance.now(),
       what: `${request.method} ${request.path}: ${error.message}`,
