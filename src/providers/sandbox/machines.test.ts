@@ -50,7 +50,8 @@ async function handOver(storage: Storage, first: Sandbox, second: Sandbox): Prom
   assert.ok('key' in source && (await storage.stat(source.key)) !== undefined)
   assert.equal((await stateIn(storage))?.attempt, 1)
   await second.forget!(operation)
-  assert.deepEqual(await polled(first, operation), { status: 'absent' })
+  // once it has heard that its render is done
+  assert.deepEqual(await ended(first, operation), { status: 'absent' })
 }
 
 test('a job of one machine is found, polled, collected and forgotten by another', async () => {
