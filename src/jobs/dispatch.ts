@@ -7,6 +7,7 @@ import { isTransient, isUnavailable, storable, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import type { Json, Provider, ProviderRequest, SubmitOutcome } from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
+import { withinTime } from '../time-limit.ts'
 import { acceptAttempt, beginAttempt, loseAttempt, refuseAttempt } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
@@ -236,22 +237,15 @@ async function send(
   request: ProviderRequest,
   begunAt: number,
 ): Promise<SubmitOutcome> {
-  const signal = AbortSignal.timeout(submitLimitMs)
-  const late = Promise.withResolvers<never>()
-  signal.addEventListener('abort', () => late.reject(signal.reason))
-  // where nothing is sent nobody waits for it
-  late.promise.catch(() => {})
-  const submit = () => {
+  const submit = async (signal: AbortSignal): Promise<SubmitOutcome> => {
     if (performance.now() - begunAt > sendWithinMs) {
       const cause = new Error('this process slept before it could send the job')
-      return Promise.resolve({ outcome: 'unavailable', cause } as const)
+      return { outcome: 'unavailable', cause }
     }
-    const context = { signal, callbackUrl: callbackUrl(provider.name, request.jobId) }
-    // also for a provider that does not hear the signal
-    return Promise.race([provider.submit(request, context), late.promise])
+    return provider.submit(request, { signal, callbackUrl: callbackUrl(provider.name, request.jobId) })
   }
   try {
-    return await durable('upstream.submit', submit)
+    return await durable('upstream.submit', () => withinTime(submitLimitMs, submit))
   } catch (cause) {
     return { outcome: 'unknown', cause }
   }

@@ -85,7 +85,9 @@ export async function reviveJobs(
   const uncollected = await pool.query<{ id: string }>(
     `select p.job_id as id from polls p
      where p.outputs is not null and not exists (
-       select from graphile_worker.jobs t where t.key = 'collect:' || p.job_id and t.attempts < t.max_attempts)
+       select from graphile_worker.jobs t
+       where t.key = 'collect:' || p.job_id and t.attempts < t.max_attempts
+         and (t.locked_at is null or t.locked_at > now() - interval '1 hour'))
      limit ${atOnce}`,
   )
   for (const { id } of uncollected.rows)

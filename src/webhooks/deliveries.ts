@@ -66,7 +66,10 @@ export async function reviveWebhooks({ pool, log }: { pool: pg.Pool; log: Logger
      cross join lateral (values (false, w.id, w.status = 'pending'),
        (true, 'redeliver:' || w.id, w.redelivery_asked_at is not null)) as due (is_redelivery, key, is_due)
      where (w.status = 'pending' or w.redelivery_asked_at is not null) and due.is_due and not exists (
-       select from graphile_worker.jobs t where t.key = due.key and t.attempts < t.max_attempts)
+       select from graphile_worker.jobs t
+       where t.key = due.key and t.attempts < t.max_attempts
+         -- one that has been locked for very long was taken and never received
+         and (t.locked_at is null or t.locked_at > now() - interval '1 hour'))
      limit 500`,
   )
   for (const { id, is_redelivery: isRedelivery } of rows) await addDelivery(pool, id, { isRedelivery })
