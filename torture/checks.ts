@@ -226,11 +226,10 @@ function isExplained({ from, to }: Loss, { deaths }: Gateway): boolean {
   return deaths.some(({ how, at }) => how !== 'drained' && at > from - 1_000 && at < to + 1_000)
 }
 
-// What is logged of the trouble that is made here; of the latter kind only where it came of the database's being away.
+// What is logged of the trouble that is made here: any line is foreseen whose error came of the database's being away.
 const ofUpstreams =
   /^(an upstream gave no answer|answer of a submit lost|submit not taken|output not stored|freed the tasks of|took up |cancelled a job whose|nothing to give back|not ready|FILMGATE_ALLOW_PRIVATE)/
-const ofTheDatabase =
-  /^(an idle database connection died|an upstream has answered, but|the queue |heartbeat failed|looking for due polls|asking an upstream failed|a step of the sweep|sweep failed|dispatch failed|the server does not start|PUBSUB_PUBLISH_FAILED|could not look what happened)/
+const ofTheDatabase = /^(the queue |PUBSUB_PUBLISH_FAILED)/
 const databaseTrouble =
   /^(08|53|57|58|40)|^55P03$|ECONN|ENOENT|EPIPE|Connection terminated|terminating connection|the database system is|timeout|Client has encountered|Cannot use a pool|answer to a commit was lost/
 
@@ -245,7 +244,8 @@ function isStrange(line: string): boolean {
     if (ofUpstreams.test(msg)) return false
     const isAway = databaseTrouble.test(err?.code ?? '') || databaseTrouble.test(err?.message ?? '')
     // the queue's library writes its own lines, without an error
-    return !(ofTheDatabase.test(msg) ? err === undefined || isAway : databaseTrouble.test(msg))
+    const isQueue = err === undefined && (ofTheDatabase.test(msg) || databaseTrouble.test(msg))
+    return !isAway && !isQueue
   } catch {
     return !traceOfTheQueue.test(line)
   }
