@@ -5,10 +5,12 @@ import { ApiError } from '../src/errors.ts'
 import { cancelJob } from '../src/jobs/cancel.ts'
 import { claimJob } from '../src/jobs/dispatch.ts'
 import { failJob } from '../src/jobs/settle.ts'
+import type { Provider } from '../src/providers/provider.ts'
 import { freeTasksOfDead } from '../src/queue/heartbeat.ts'
 import { balanceOf, cloneDatabase, ledgerProblems, makeCustomer, transfersOf } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { seedBody, textToVideo } from './seeds.ts'
+import { until } from './until.ts'
 
 const database = await cloneDatabase()
 const { pool } = database
@@ -69,6 +71,34 @@ test('a job that fails twice at once is refunded once', async () => {
     Array.from({ length: 10 }, () => failJob(pool, jobId, { code: 'GENERATION_FAILED' }, new Date())),
   )
   assert.equal(failures.filter((failed) => failed).length, 1)
+  assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+})
+
+test('a cancel that waits for its account keeps no poll from being planned, which would be half a ring', async () => {
+  const jobId = await submit()
+  await claimJob({ pool, clock: systemClock }, jobId, 60_000)
+  await pool.query(
+    `insert into attempts (id, job_id, number, provider, model_slug, process_id, idempotency_key, status, operation, answered_at)
+     values ('att_cancel', $1, 1, 'sandbox', 'x', 'x', $1, 'accepted', '1', now())`,
+    [jobId],
+  )
+  await pool.query("insert into polls (job_id, provider, due_at) values ($1, 'sandbox', now())", [jobId])
+  const holder = await pool.connect()
+  await holder.query('begin')
+  await holder.query('select from accounts where id = $1 for update', [customer.accountId])
+  const provider = { cancel: async () => true } as unknown as Provider
+  const cancelling = cancelJob({ pool, provider: () => provider }, customer.accountId, jobId, new Date())
+  await until(async () => {
+    const { rowCount } = await pool.query(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    )
+    return rowCount === 1
+  })
+  const { rowCount } = await pool.query('select from polls where job_id = $1 for update skip locked', [jobId])
+  await holder.query('rollback')
+  holder.release()
+  await cancelling
+  assert.equal(rowCount, 1)
   assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
 })
 
