@@ -228,6 +228,19 @@ test('a time to wait that an upstream names out of all reason keeps no job for l
   }
 })
 
+test('a job whose next poll is planned for no time at all is asked about again soon', async () => {
+  const jobId = await sendWith(accepted)
+  answers.poll = [{ status: 'running' }]
+  const nextPollMs = () => Number.NaN
+  const next = await pollJobs({ ...context, nextPollMs }, provider, await claim(jobId), async () => {})
+  await planPolls(pool, [next[0]!])
+  const { rowCount } = await pool.query(
+    "select from polls where job_id = $1 and due_at < now() + interval '5 s'",
+    [jobId],
+  )
+  assert.equal(rowCount, 1)
+})
+
 test('a process whose clock is an hour ahead ends no job before its time', async () => {
   const jobId = await sendWith(accepted)
   answers.poll = [{ status: 'running' }]

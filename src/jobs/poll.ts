@@ -274,7 +274,9 @@ async function end(
 
 function usualDelayMs(context: JobContext, provider: Provider, job: DuePoll): number {
   const { model_slug: modelSlug, asked } = job
-  return context.nextPollMs(provider, { modelSlug, elapsedMs: job.elapsed_ms ?? 0, asked })
+  const delayMs = context.nextPollMs(provider, { modelSlug, elapsedMs: job.elapsed_ms ?? 0, asked })
+  // one that is no number would keep those of all other jobs from being planned with it
+  return Number.isNaN(delayMs) ? absenceDelayMs : delayMs
 }
 
 /** Not later than the job's time is over. */
