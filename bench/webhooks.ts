@@ -38,7 +38,10 @@ export async function benchWebhooks(): Promise<void> {
       try {
         const floor = await postBare(receiver)
         await fillQueue(pool, customers.slice(0, hosts), receiver.urls)
-        const worker = await startServer('worker', { FILMGATE_ALLOW_PRIVATE_NETWORK: '1' })
+        const worker = await startServer('worker', {
+          FILMGATE_ALLOW_PRIVATE_NETWORK: '1',
+          PUBLIC_URL: 'http://127.0.0.1:8787',
+        })
         while (!(await isEmpty(pool))) await sleep(200)
         const delivered = await receiver.perSecond()
         await worker.stop()

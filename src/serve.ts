@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import { createAuthenticate } from './accounts/authenticate.ts'
 import { loadCatalogue } from './catalogue/load.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { type Config, originOf } from './config.ts'
+import { type Config, ConfigError, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
 import { createExpectations } from './jobs/expectations.ts'
@@ -81,6 +81,9 @@ async function start(
     log.warn(
       'FILMGATE_ALLOW_PRIVATE_NETWORK=1: webhooks and input media may reach private addresses; never in production',
     )
+  }
+  if (config.role === 'worker' && config.publicUrl === undefined) {
+    throw new ConfigError('PUBLIC_URL is unset: a worker on port 0 needs it for the links that it gives out')
   }
   const catalogue = loadCatalogue()
   const temporaryDirectory = join(config.dataDir, 'tmp')

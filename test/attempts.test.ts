@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { createCanvas } from '@napi-rs/canvas'
+import { cancelJob } from '../src/jobs/cancel.ts'
 import { giveUpJob } from '../src/jobs/give-up.ts'
 import { attemptTransitions, transitions } from '../src/jobs/life.ts'
 import type {
@@ -326,6 +327,33 @@ suite('an attempt', { concurrency: true }, () => {
       await ended(jobId)
     })
   }
+
+  test('of a job that is cancelled many times at once the upstream is asked once', async () => {
+    const { jobId, prompt } = await submit({ submit: [accepted], poll: [{ status: 'running' }] })
+    await until(async () => (await timelineOf(jobId)).includes('attempt_accepted'))
+    const answer = Promise.withResolvers<boolean>()
+    let asked = 0
+    const slow = scripted('slow', {
+      cancel() {
+        asked++
+        return answer.promise
+      },
+    })
+    const cancel = () =>
+      cancelJob({ pool, provider: () => slow }, customer.accountId, jobId, new Date()).then(
+        () => true,
+        () => false,
+      )
+    const cancelling = Array.from({ length: 5 }, cancel)
+    await until(() => asked > 0)
+    // the others have found the job by now
+    for (let look = 0; look < 10; look++) await timelineOf(jobId)
+    answer.resolve(true)
+    assert.equal((await Promise.all(cancelling)).filter(Boolean).length, 1)
+    assert.equal(asked, 1)
+    assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+    assert.equal(count(prompt, 'submit'), 1)
+  })
 
   test('an upstream that is out of order is left alone after five failures in a row, and tried again', async () => {
     await pool.query("insert into upstreams (name, failures) values ('fragile', 4)")

@@ -19,21 +19,23 @@ export function addServeCommand(program: Command): void {
       const log = createLog(config)
       // only here: the other commands start in half the time without it
       const { serve } = await import('../serve.ts')
-      const server = await serve(config, log, (error) => {
+      const starting = serve(config, log, (error) => {
         log.fatal({ err: error }, 'the database is gone')
         process.exit(1)
       })
-      console.log(`filmgate ready on ${server.url ?? 'the queue, as a worker'}`)
       let isStopping = false
       const onSignal = async (signal: string) => {
         if (isStopping) process.exit(1)
         isStopping = true
         log.info({ signal }, 'draining')
         setTimeout(() => process.exit(0), drainLimitMs).unref()
-        await server.stop()
+        // also one that is only starting may have taken requests already; one that can't start ends below
+        await starting.then((server) => server.stop()).catch(() => {})
         process.exit(0)
       }
       process.on('SIGTERM', onSignal)
       process.on('SIGINT', onSignal)
+      const server = await starting
+      if (!isStopping) console.log(`filmgate ready on ${server.url ?? 'the queue, as a worker'}`)
     })
 }

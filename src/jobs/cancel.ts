@@ -34,7 +34,7 @@ export async function cancelJob(
   const job = await findJob(pool, accountId, jobId)
   const refunded =
     (await cancelFrom(pool, 'pending', jobId, now)) ??
-    ((await isStopped(provider(job.provider), job))
+    ((await isStopped(provider(job.provider), jobId, job))
       ? await cancelFrom(pool, 'processing', jobId, now)
       : undefined)
   if (refunded !== undefined) return { refundedMicroCents: Number(refunded) }
@@ -62,13 +62,24 @@ async function cancelFrom(
   return durable('job.cancel', () => transaction(pool, cancel))
 }
 
-async function isStopped(provider: Provider | undefined, { status, operation }: JobRow): Promise<boolean> {
+/** Jobs whose upstream is being asked to stop them: asked for many times at once it is asked once. */
+const stopping = new Map<string, Promise<boolean>>()
+
+async function isStopped(
+  provider: Provider | undefined,
+  jobId: string,
+  { status, operation }: JobRow,
+): Promise<boolean> {
   if (status !== 'processing' || operation === null || provider?.cancel === undefined) return false
+  const underWay = stopping.get(jobId)
+  if (underWay !== undefined) return underWay
   const cancel = async (signal: AbortSignal) => provider.cancel?.(operation, { signal })
-  return withinTime(cancelLimitMs, cancel).then(
+  const asked = withinTime(cancelLimitMs, cancel).then(
     (isConfirmed) => isConfirmed === true,
     () => false,
   )
+  stopping.set(jobId, asked)
+  return asked.finally(() => stopping.delete(jobId))
 }
 
 async function findJob(pool: pg.Pool, accountId: bigint, jobId: string): Promise<JobRow> {
