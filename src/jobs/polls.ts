@@ -198,10 +198,7 @@ export function collectKey(jobId: string): string {
   return `collect:${jobId}`
 }
 
-/**
- * The outputs could not be had as they were named: the upstream is asked for them again. Answers how often that has
- * happened; undefined if the job has ended.
- */
+/** The outputs could not be had as they were named: the upstream is asked for them again. */
 export async function askForOutputsAgain(
   pool: pg.Pool,
   jobId: string,
