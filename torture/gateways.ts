@@ -79,7 +79,8 @@ export async function startGateway(options: Options): Promise<Gateway> {
     },
     tell(news) {
       Object.assign(weather, news)
-      if (child.connected) child.send(news)
+      // one that is dying just now can't be told; the one after it is
+      if (child.connected) child.send(news, () => {})
     },
     async stop() {
       while (!gateway.isUp && expected !== 'drained') await sleep(20)
