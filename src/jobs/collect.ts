@@ -4,11 +4,11 @@ import type { Json, ProviderOutput } from '../providers/provider.ts'
 import { addTask } from '../queue/tasks.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
-import { describe } from './dispatch.ts'
 import { forget } from './forget.ts'
 import { OutputUnavailable, storeOutputs } from './outputs.ts'
 import { askForOutputsAgain, collectKey } from './polls.ts'
 import { discardOutputs } from './retention.ts'
+import { describe } from './send.ts'
 import { completeJob, failJob } from './settle.ts'
 
 interface JobRow {

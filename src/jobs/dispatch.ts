@@ -1,30 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import type { ModelVersion } from '../catalogue/load.ts'
-import { isTransient, isUnavailable, storable, transaction } from '../db.ts'
+import { isUnavailable, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
-import type { Json, Provider, ProviderRequest, SubmitOutcome } from '../providers/provider.ts'
+import type { Json, Provider, ProviderRequest } from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
-import { withinTime } from '../time-limit.ts'
-import { acceptAttempt, beginAttempt, loseAttempt, refuseAttempt } from './attempts.ts'
+import { loseAttempt } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
-import { forget } from './forget.ts'
 import { fetchInputs } from './inputs.ts'
 import { changeStatus } from './life.ts'
+import { busyLimitMs, type SentJob, sendJob, unservedLimitMs, waitedFor } from './send.ts'
 import { type Failure, failJobWithin } from './settle.ts'
-import { upstreamAnswered, upstreamBusy, upstreamFailed, upstreamWait } from './upstreams.ts'
+import { upstreamWait } from './upstreams.ts'
 
-interface JobRow {
-  id: string
+interface JobRow extends SentJob {
   status: string
   provider: string
-  model_slug: string
   model_version: string
   input: Record<string, Json>
-  created_at: Date
   account_id: bigint
   attempt_id: string | null
   is_abandoned: boolean
@@ -34,16 +29,7 @@ type Described = Omit<ProviderRequest, 'media'>
 
 /** A job whose dispatch was cut off this often, by whatever kills the process, is given up. */
 const maxAttempts = 8
-/** How long a job waits for a provider that is not set up any more, or out of order. */
-export const unservedLimitMs = 3_600_000
-/** How long it waits for one that has too much to do. */
-const busyLimitMs = 24 * 3_600_000
 const retryDelayMs = 15_000
-const busyDelayMs = 2_000
-/** What takes longer than this to answer a submit is asked whether it has the job. */
-export const submitLimitMs = 60_000
-/** From before an attempt is written down to its being sent; a process that was asleep meanwhile may be taken for dead. */
-const sendWithinMs = 5_000
 
 /**
  * Sends one job to its provider: claims it (from here on it can't be cancelled here), fetches its input files, writes the
@@ -96,10 +82,6 @@ async function dispatch(context: JobContext, job: JobRow, attempts: number): Pro
   } finally {
     release()
   }
-}
-
-function waitedFor({ clock }: JobContext, job: JobRow): number {
-  return clock.now().getTime() - job.created_at.getTime()
 }
 
 /** Ends a job that can't be sent, whether it was claimed before or not. */
@@ -165,7 +147,7 @@ async function submitWithInputs(
       fetchInputs(context, version, job.input, { folder, jobCreatedAt: job.created_at }),
     )
     if ('failure' in inputs) return await failUnsent(context, job.id, inputs.failure)
-    await submitTo(context, provider, { ...described, media: inputs.media }, { job, isFailing })
+    await sendJob(context, provider, { ...described, media: inputs.media }, { job, isFailing })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -195,146 +177,4 @@ export async function claimJob(
   const at = clock.now()
   const claim = () => changeStatus(pool, jobId, { from: 'pending', to: 'processing', at, timeLimitMs })
   return (await durable('job.claim', claim)) !== undefined
-}
-
-async function submitTo(
-  context: JobContext,
-  provider: Provider,
-  request: ProviderRequest,
-  { job, isFailing }: { job: JobRow; isFailing: boolean },
-): Promise<void> {
-  const { pool, clock, processId } = context
-  const begunAt = performance.now()
-  const at = clock.now()
-  // false where the job has ended meanwhile: many files of slow servers can take longer than its time
-  const begun = await beginAttempt(pool, job.id, {
-    provider: provider.name,
-    processId,
-    at,
-    timeLimitMs: provider.timeLimitMs(request),
-    answerLimitMs: 2 * submitLimitMs,
-  })
-  if (begun === undefined) return
-  const outcome = await send(context, provider, request, begunAt)
-  const write = async (answer: SubmitOutcome) => {
-    const isAnswer = ['accepted', 'refused', 'busy'].includes(answer.outcome)
-    if (isFailing && isAnswer) await upstreamAnswered(pool, provider.name)
-    await settle(context, provider, { job, ...begun }, answer)
-  }
-  try {
-    // the answer is known here and nowhere else: it must not be lost for a database that is away for a moment
-    await persist(context, () => write(outcome))
-  } catch (cause) {
-    if (isUnavailable(cause)) throw cause
-    // one that can't be written down is as good as lost
-    await persist(context, () => write({ outcome: 'unknown', cause }))
-  }
-}
-
-async function send(
-  { callbackUrl }: JobContext,
-  provider: Provider,
-  request: ProviderRequest,
-  begunAt: number,
-): Promise<SubmitOutcome> {
-  const submit = async (signal: AbortSignal): Promise<SubmitOutcome> => {
-    if (performance.now() - begunAt > sendWithinMs) {
-      const cause = new Error('this process slept before it could send the job')
-      return { outcome: 'unavailable', cause }
-    }
-    return provider.submit(request, { signal, callbackUrl: callbackUrl(provider.name, request.jobId) })
-  }
-  try {
-    return await durable('upstream.submit', () => withinTime(submitLimitMs, submit))
-  } catch (cause) {
-    return { outcome: 'unknown', cause }
-  }
-}
-
-interface Sent {
-  job: JobRow
-  attemptId: string
-  number: number
-}
-
-async function settle(
-  context: JobContext,
-  provider: Provider,
-  { job, attemptId, number }: Sent,
-  outcome: SubmitOutcome,
-): Promise<void> {
-  const { pool, clock, log } = context
-  const answer = { jobId: job.id, attemptId, at: clock.now() }
-  switch (outcome.outcome) {
-    case 'accepted': {
-      const polled = { modelSlug: job.model_slug, elapsedMs: 0, asked: 0 }
-      const status = await acceptAttempt(
-        pool,
-        answer,
-        outcome.operation,
-        context.nextPollMs(provider, polled),
-      )
-      if (status !== undefined && status !== 'processing') {
-        await forget(context, provider, job.id, outcome.operation)
-      }
-      return
-    }
-    case 'refused':
-      await refuseAttempt(pool, answer, describe(outcome.message), async (client) => {
-        await failJobWithin(client, job.id, outcome, answer.at)
-      })
-      return
-    case 'busy':
-    case 'unavailable': {
-      const isBusy = outcome.outcome === 'busy'
-      log.warn(
-        { jobId: job.id, provider: provider.name, err: outcome.cause },
-        `submit not taken: ${outcome.outcome}`,
-      )
-      const delayMs = backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
-      if (isBusy) await upstreamBusy(pool, provider.name, outcome.retryAfterMs ?? busyDelayMs)
-      else await upstreamFailed(pool, provider.name)
-      const isOver = waitedFor(context, job) > (isBusy ? busyLimitMs : unservedLimitMs)
-      await refuseAttempt(pool, answer, describe(outcome.cause), async (client) => {
-        if (isOver) await failJobWithin(client, job.id, { code: 'PROVIDER_UNAVAILABLE' }, answer.at)
-        else await sendAnew(client, job.id, delayMs)
-      })
-      return
-    }
-    // or whatever a provider says that is none of these
-    default:
-      log.warn({ jobId: job.id, provider: provider.name, err: outcome.cause }, 'answer of a submit lost')
-      await upstreamFailed(pool, provider.name)
-      await loseAttempt(pool, answer, describe(outcome.cause), 1_000)
-  }
-}
-
-/** Nothing is at the upstream: the next dispatch makes a new attempt, and until then there is nothing to ask about. */
-export async function sendAnew(
-  client: Parameters<typeof addTask>[0],
-  jobId: string,
-  delayMs: number,
-): Promise<void> {
-  await client.query('delete from polls where job_id = $1', [jobId])
-  await addTask(client, 'dispatch', { jobId }, { delayMs, key: dispatchKey(jobId) })
-}
-
-/** In words for the operator. */
-export function describe(cause: unknown): string {
-  return storable((cause instanceof Error ? cause.message : String(cause)).slice(0, 500))
-}
-
-const persistForMs = 10 * 60_000
-const persistEveryMs = 1_000
-
-async function persist(context: JobContext, write: () => Promise<void>): Promise<void> {
-  for (const end = performance.now() + persistForMs; ; ) {
-    try {
-      return await write()
-    } catch (error) {
-      if (!(isUnavailable(error) || isTransient(error)) || performance.now() > end) throw error
-      context.log.warn({ err: error }, 'an upstream has answered, but the database is away')
-      await sleep(persistEveryMs)
-    }
-  }
 }

@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Db, isTransient, isUnavailable, storable } from '../db.ts'
+import { durable } from '../fault-points.ts'
+import type { Provider, ProviderRequest, SubmitOutcome } from '../providers/provider.ts'
+import { addTask, dispatchKey } from '../queue/tasks.ts'
+import { withinTime } from '../time-limit.ts'
+import { acceptAttempt, beginAttempt, loseAttempt, refuseAttempt } from './attempts.ts'
+import { backoffMs } from './backoff.ts'
+import type { JobContext } from './context.ts'
+import { forget } from './forget.ts'
+import { failJobWithin } from './settle.ts'
+import { upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
+
+/** What is to be known of a job that is sent. */
+export interface SentJob {
+  id: string
+  model_slug: string
+  created_at: Date
+}
+
+/** How long a job waits for a provider that is not set up any more, or out of order. */
+export const unservedLimitMs = 3_600_000
+/** How long it waits for one that has too much to do. */
+export const busyLimitMs = 24 * 3_600_000
+const busyDelayMs = 2_000
+/** What takes longer than this to answer a submit is asked whether it has the job. */
+const submitLimitMs = 60_000
+/** From before an attempt is written down to its being sent; a process that was asleep meanwhile may be taken for dead. */
+const sendWithinMs = 5_000
+
+/**
+ * Makes one attempt at having the upstream take a job: writes it down, sends the job unless an earlier attempt may be alive,
+ * and writes down what came of it. `isFailing`: the upstream's circuit counts failures.
+ */
+export async function sendJob(
+  context: JobContext,
+  provider: Provider,
+  request: ProviderRequest,
+  { job, isFailing }: { job: SentJob; isFailing: boolean },
+): Promise<void> {
+  const { pool, clock, processId } = context
+  const begunAt = performance.now()
+  const at = clock.now()
+  // false where the job has ended meanwhile: many files of slow servers can take longer than its time
+  const begun = await beginAttempt(pool, job.id, {
+    provider: provider.name,
+    processId,
+    at,
+    timeLimitMs: provider.timeLimitMs(request),
+    answerLimitMs: 2 * submitLimitMs,
+  })
+  if (begun === undefined) return
+  const outcome = await send(context, provider, request, begunAt)
+  const write = async (answer: SubmitOutcome) => {
+    const isAnswer = ['accepted', 'refused', 'busy'].includes(answer.outcome)
+    if (isFailing && isAnswer) await upstreamAnswered(pool, provider.name)
+    await settle(context, provider, { job, ...begun }, answer)
+  }
+  try {
+    // the answer is known here and nowhere else: it must not be lost for a database that is away for a moment
+    await persist(context, () => write(outcome))
+  } catch (cause) {
+    if (isUnavailable(cause)) throw cause
+    // one that can't be written down is as good as lost
+    await persist(context, () => write({ outcome: 'unknown', cause }))
+  }
+}
+
+async function send(
+  { callbackUrl }: JobContext,
+  provider: Provider,
+  request: ProviderRequest,
+  begunAt: number,
+): Promise<SubmitOutcome> {
+  const submit = async (signal: AbortSignal): Promise<SubmitOutcome> => {
+    if (performance.now() - begunAt > sendWithinMs) {
+      const cause = new Error('this process slept before it could send the job')
+      return { outcome: 'unavailable', cause }
+    }
+    return provider.submit(request, { signal, callbackUrl: callbackUrl(provider.name, request.jobId) })
+  }
+  try {
+    return await durable('upstream.submit', () => withinTime(submitLimitMs, submit))
+  } catch (cause) {
+    return { outcome: 'unknown', cause }
+  }
+}
+
+interface Sent {
+  job: SentJob
+  attemptId: string
+  number: number
+}
+
+async function settle(
+  context: JobContext,
+  provider: Provider,
+  { job, attemptId, number }: Sent,
+  outcome: SubmitOutcome,
+): Promise<void> {
+  const { pool, clock, log } = context
+  const answer = { jobId: job.id, attemptId, at: clock.now() }
+  switch (outcome.outcome) {
+    case 'accepted': {
+      const polled = { modelSlug: job.model_slug, elapsedMs: 0, asked: 0 }
+      const status = await acceptAttempt(
+        pool,
+        answer,
+        outcome.operation,
+        context.nextPollMs(provider, polled),
+      )
+      if (status !== undefined && status !== 'processing') {
+        await forget(context, provider, job.id, outcome.operation)
+      }
+      return
+    }
+    case 'refused':
+      await refuseAttempt(pool, answer, describe(outcome.message), async (client) => {
+        await failJobWithin(client, job.id, outcome, answer.at)
+      })
+      return
+    case 'busy':
+    case 'unavailable': {
+      const isBusy = outcome.outcome === 'busy'
+      log.warn(
+        { jobId: job.id, provider: provider.name, err: outcome.cause },
+        `submit not taken: ${outcome.outcome}`,
+      )
+      const delayMs = backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
+      if (isBusy) await upstreamBusy(pool, provider.name, outcome.retryAfterMs ?? busyDelayMs)
+      else await upstreamFailed(pool, provider.name)
+      const isOver = waitedFor(context, job) > (isBusy ? busyLimitMs : unservedLimitMs)
+      await refuseAttempt(pool, answer, describe(outcome.cause), async (client) => {
+        if (isOver) await failJobWithin(client, job.id, { code: 'PROVIDER_UNAVAILABLE' }, answer.at)
+        else await sendAnew(client, job.id, delayMs)
+      })
+      return
+    }
+    // or whatever a provider says that is none of these
+    default:
+      log.warn({ jobId: job.id, provider: provider.name, err: outcome.cause }, 'answer of a submit lost')
+      await upstreamFailed(pool, provider.name)
+      await loseAttempt(pool, answer, describe(outcome.cause), 1_000)
+  }
+}
+
+/** Since the job was submitted, in ms. */
+export function waitedFor({ clock }: Pick<JobContext, 'clock'>, job: Pick<SentJob, 'created_at'>): number {
+  return clock.now().getTime() - job.created_at.getTime()
+}
+
+/** Nothing is at the upstream: the next dispatch makes a new attempt, and until then there is nothing to ask about. */
+export async function sendAnew(client: Db, jobId: string, delayMs: number): Promise<void> {
+  await client.query('delete from polls where job_id = $1', [jobId])
+  await addTask(client, 'dispatch', { jobId }, { delayMs, key: dispatchKey(jobId) })
+}
+
+/** In words for the operator. */
+export function describe(cause: unknown): string {
+  return storable((cause instanceof Error ? cause.message : String(cause)).slice(0, 500))
+}
+
+const persistForMs = 10 * 60_000
+const persistEveryMs = 1_000
+
+async function persist(context: JobContext, write: () => Promise<void>): Promise<void> {
+  for (const end = performance.now() + persistForMs; ; ) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!(isUnavailable(error) || isTransient(error)) || performance.now() > end) throw error
+      context.log.warn({ err: error }, 'an upstream has answered, but the database is away')
+      await sleep(persistEveryMs)
+    }
+  }
+}
