@@ -235,7 +235,7 @@ const databaseTrouble =
 
 /** The queue's library prints a trace where a connection breaks while it tries again. */
 const traceOfTheQueue =
-  /^(Trace: (Error|error): (Connection terminated|terminating connection|the database)| {4}at )/
+  /^(Trace: (Error|error): (Connection terminated|terminating connection|the database|write EPIPE|read ECONNRESET)| {4}at | {2}(errno|code|syscall): |\}$)/
 
 /** Lines of trouble that was not made on purpose: not in the log's form, of an unknown kind, or of another cause. */
 function isStrange(line: string): boolean {

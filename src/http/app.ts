@@ -157,6 +157,7 @@ function letGoAtClosing(app: FastifyInstance, { watch }: Services): void {
   app.addHook('preClose', async () => {
     watch.stop()
     if (!app.server.listening) return
+    await takeThoseInLine(app)
     const closed = once(app.server, 'close')
     app.server.close()
     const endsAt = performance.now() + closingLimitMs
@@ -167,6 +168,28 @@ function letGoAtClosing(app: FastifyInstance, { watch }: Services): void {
     await closed
     clearInterval(letGo)
   })
+}
+
+/** The longest that a stop waits for connections that stand in line to be accepted. */
+const acceptLimitMs = 1_000
+
+// The kernel resets what stands in line when the door is shut: on a busy server that is many. A whole turn of the loop in
+// which none was accepted means that the line is empty.
+async function takeThoseInLine(app: FastifyInstance): Promise<void> {
+  let accepted = 0
+  const count = () => {
+    accepted++
+  }
+  app.server.on('connection', count)
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  for (const endsAt = performance.now() + acceptLimitMs; performance.now() < endsAt; ) {
+    const before = accepted
+    // the first may come in the turn that is under way, behind the accepting of it
+    await turn()
+    await turn()
+    if (accepted === before) break
+  }
+  app.server.off('connection', count)
 }
 
 function saneRequestId(header: string | string[] | undefined): string | undefined {

@@ -9,8 +9,19 @@ import type { Services } from './services.ts'
 export function joinWatch(watch: JobWatch, accountId: bigint, reply: FastifyReply): Watcher | ApiError {
   const watcher = watch.join(accountId)
   if (!('leave' in watcher)) return watcher
-  if (reply.raw.closed) watcher.leave()
-  else reply.raw.once('close', watcher.leave)
+  const { socket } = reply.request.raw
+  if (reply.raw.closed || socket.destroyed) {
+    watcher.leave()
+    return watcher
+  }
+  // An answer that stands in line behind others of its connection may not hear of its end. As many may stand there as
+  // there are places.
+  socket.setMaxListeners(0)
+  socket.once('close', watcher.leave)
+  reply.raw.once('close', () => {
+    socket.off('close', watcher.leave)
+    watcher.leave()
+  })
   return watcher
 }
 
