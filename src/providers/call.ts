@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
 import { userAgent } from '../outbound.ts'
-import type { Json, SubmitOutcome } from './provider.ts'
+import { type ExactJson, parseExact, stringifyExact } from './exact-json.ts'
+import type { SubmitOutcome } from './provider.ts'
 
 /** One call to an upstream, at an address that the operator has set. */
 export interface UpstreamCall {
@@ -9,7 +10,7 @@ export interface UpstreamCall {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   headers?: Record<string, string>
   /** Sent as JSON. */
-  body?: Json
+  body?: ExactJson
   /** The only time limit. */
   signal: AbortSignal
   /** An answer longer than this counts as malformed. */
@@ -19,7 +20,7 @@ export interface UpstreamCall {
 export interface UpstreamAnswer {
   status: number
   headers: IncomingHttpHeaders
-  /** Untrusted; undefined where the answer was no JSON or too long. */
+  /** Untrusted; undefined where the answer was no JSON or too long. Whole numbers that would be rounded are texts. */
   json: unknown
   /** What Retry-After asks for. */
   retryAfterMs: number | undefined
@@ -88,7 +89,7 @@ export async function callUpstream(call: UpstreamCall): Promise<UpstreamAnswer> 
         ...(call.body !== undefined && { 'content-type': 'application/json' }),
         ...call.headers,
       },
-      ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+      ...(call.body !== undefined && { body: stringifyExact(call.body) }),
     })
     const json = parse(await read(body, call.maxBytes ?? defaultMaxBytes))
     return { status, headers, json, retryAfterMs: retryAfterMs(headers) }
@@ -119,7 +120,7 @@ async function read(body: Dispatcher.ResponseData['body'], maxBytes: number): Pr
 function parse(text: string | undefined): unknown {
   if (text === undefined) return undefined
   try {
-    return JSON.parse(text)
+    return parseExact(text)
   } catch {
     return undefined
   }
