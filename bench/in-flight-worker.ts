@@ -11,6 +11,7 @@ import { loadCatalogue } from '../src/catalogue/load.ts'
 import { systemClock } from '../src/clock.ts'
 import { openDatabase } from '../src/database.ts'
 import { createExpectations } from '../src/jobs/expectations.ts'
+import { createRouteRecords } from '../src/jobs/routes.ts'
 import { startWorker } from '../src/jobs/worker.ts'
 import { createLinks } from '../src/links.ts'
 import { createMedia } from '../src/media/media.ts'
@@ -60,7 +61,6 @@ function begin(): Omit<WorkerFigures, 'rssBytes' | 'cpuSeconds'> {
 const resultOf = (operation: Json) => operation as Result
 const upstream: Provider = {
   name: upstreamName,
-  serves: () => true,
   pollBatch,
   timeLimitMs: () => 86_400_000,
   async submit({ jobId }) {
@@ -107,6 +107,7 @@ const { pool } = database
 const temporaryDirectory = join(order.dataDir, 'tmp')
 await mkdir(temporaryDirectory, { recursive: true })
 const outbound = createOutbound({ allowPrivate: true })
+const expectations = createExpectations({ pool, clock, catalogue, log })
 const worker = await startWorker(
   {
     pool,
@@ -115,8 +116,12 @@ const worker = await startWorker(
     catalogue,
     provider: () => upstream,
     providers: [upstream],
+    candidates: (_, { slug }) => [{ provider: upstream, route: { upstream: upstreamName, model: slug } }],
+    routeRecords: createRouteRecords({ pool, clock, log }),
+    medianMs: expectations.medianMs,
+    isReachable: true,
     processId: randomUUID(),
-    nextPollMs: createExpectations({ pool, clock, catalogue, log }).nextPollMs,
+    nextPollMs: expectations.nextPollMs,
     storage: await createLocalStorage({ directory: join(order.dataDir, 'files') }),
     media: createMedia(),
     outbound,

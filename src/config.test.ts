@@ -12,6 +12,7 @@ test('without any setting the documented defaults hold', () => {
     databaseUrl: undefined,
     publicUrl: 'http://127.0.0.1:8787',
     s3: undefined,
+    upstreams: {},
     allowPrivateNetwork: false,
     logLevel: 'info',
   })
@@ -25,9 +26,17 @@ const s3Environment = {
   S3_SECRET_ACCESS_KEY: 'hunter2/+=',
 }
 
+const upstreamEnvironment = {
+  KLING_ACCESS_KEY: 'AK-hunter3',
+  KLING_SECRET_KEY: 'SK-hunter4',
+  KLING_BASE_URL: 'https://kling.example/',
+  KLING_WEBHOOK_SECRET: 'whsec_hunter5',
+  FAL_API_KEY: 'id:hunter6',
+}
+
 test('an empty or blank value counts as unset', () => {
   const names = ['PORT', 'HOST', 'FILMGATE_DATA_DIR', 'DATABASE_URL', 'PUBLIC_URL', 'FILMGATE_LOG_LEVEL']
-  names.push(...Object.keys(s3Environment))
+  names.push(...Object.keys(s3Environment), ...Object.keys(upstreamEnvironment))
   for (const blank of ['', '  ']) {
     const environment = Object.fromEntries(
       [...names, 'FILMGATE_ALLOW_PRIVATE_NETWORK'].map((name) => [name, blank]),
@@ -50,6 +59,7 @@ test('every setting is read, and the command line stands above the environment',
     DATABASE_URL: 'postgresql://a:b@c/d',
     PUBLIC_URL: 'https://films.example.com/',
     ...s3Environment,
+    ...upstreamEnvironment,
     FILMGATE_ALLOW_PRIVATE_NETWORK: '1',
     FILMGATE_LOG_LEVEL: 'debug',
   }
@@ -67,6 +77,15 @@ test('every setting is read, and the command line stands above the environment',
       bucket: 'films.example',
       accessKeyId: 'AKIA-hunter1',
       secretAccessKey: 'hunter2/+=',
+    },
+    upstreams: {
+      kling: {
+        baseUrl: 'https://kling.example',
+        accessKey: 'AK-hunter3',
+        secretKey: 'SK-hunter4',
+        webhookSecret: 'whsec_hunter5',
+      },
+      fal: { apiKey: 'id:hunter6' },
     },
     allowPrivateNetwork: true,
     logLevel: 'debug',
@@ -137,11 +156,24 @@ for (const [name, remedy, values] of [
   ['S3_BUCKET', /give the name of a bucket/, ['a', 'films/outputs', 's3://films', '../films']],
   ['S3_ACCESS_KEY_ID', /without spaces/, ['hunter2 hunter2']],
   ['S3_SECRET_ACCESS_KEY', /without spaces/, ['hunter2 hunter2']],
+  ['KLING_SECRET_KEY', /without spaces/, ['hunter2 hunter2', 'hunter2\r\nhost: x']],
+  ['FAL_API_KEY', /without spaces/, ['hunter2 hunter2']],
+  [
+    'FAL_BASE_URL',
+    /give an https URL without credentials or query/,
+    [
+      'queue.fal.example',
+      'http://queue.fal.example',
+      'https://hunter2@queue.fal.example',
+      'https://queue.fal.example?hunter2',
+      'http://127.0.0.1.example',
+    ],
+  ],
 ] as const) {
   test(`a wrong ${name} is refused in one line that names it and repeats no secret`, () => {
     for (const value of values) {
       assert.throws(
-        () => loadConfig({ ...s3Environment, [name]: value }),
+        () => loadConfig({ ...s3Environment, ...upstreamEnvironment, [name]: value }),
         (error: Error) => {
           assert.ok(error instanceof ConfigError)
           assert.ok(error.message.startsWith(`${name} is `), error.message)
@@ -170,4 +202,16 @@ test('a wrong flag is named as it was written', () => {
     () => loadConfig({}, { role: 'boss' }),
     /^Error: --role is "boss": give one of all, api, worker/,
   )
+})
+
+test('half a pair of keys of an upstream is refused in a line that names the other half, and a key on this machine may go without TLS', () => {
+  assert.throws(() => loadConfig({ KLING_ACCESS_KEY: 'hunter2' }), {
+    message: /^KLING_SECRET_KEY is not set, but KLING_ACCESS_KEY is: give both, or KLING_API_KEY/,
+  })
+  assert.throws(() => loadConfig({ KLING_SECRET_KEY: 'hunter2' }), {
+    message: /^KLING_ACCESS_KEY is not set, but KLING_SECRET_KEY is/,
+  })
+  const { upstreams } = loadConfig({ FAL_API_KEY: 'a:b', FAL_BASE_URL: 'http://127.0.0.1:9000' })
+  assert.deepEqual(upstreams, { fal: { apiKey: 'a:b', baseUrl: 'http://127.0.0.1:9000' } })
+  assert.deepEqual(loadConfig({ KLING_BASE_URL: 'https://kling.example' }).upstreams, {})
 })

@@ -4,6 +4,10 @@ import { durableSteps, isFaultPoint } from './fault-points.ts'
 export const roles = ['all', 'api', 'worker'] as const
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
+/** Upstreams that there is an adapter for; src/providers/upstreams.ts has them. */
+export const upstreamNames = ['kling', 'fal', 'wavespeed'] as const
+export type UpstreamName = (typeof upstreamNames)[number]
+
 export interface Config {
   host: string
   port: number
@@ -15,6 +19,8 @@ export interface Config {
   publicUrl: string | undefined
   /** Unset: files in the data folder. */
   s3: S3Settings | undefined
+  /** Those that have credentials. */
+  upstreams: Partial<Record<UpstreamName, UpstreamConfig>>
   allowPrivateNetwork: boolean
   logLevel: (typeof logLevels)[number]
 }
@@ -25,6 +31,16 @@ export interface S3Settings {
   bucket: string
   accessKeyId: string
   secretAccessKey: string
+}
+
+/** A key, or a pair of keys that tokens are signed with. */
+export interface UpstreamConfig {
+  /** Unset: the upstream's own address. */
+  baseUrl?: string
+  apiKey?: string
+  accessKey?: string
+  secretKey?: string
+  webhookSecret?: string
 }
 
 /** A setting is wrong; the message is one line that names it, what is wrong and what is right. */
@@ -57,6 +73,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
     publicUrl:
       origin('PUBLIC_URL', read('PUBLIC_URL')) ?? (portNumber === 0 ? undefined : originOf(host, portNumber)),
     s3: s3Settings(read),
+    upstreams: upstreams(read),
     allowPrivateNetwork: flag('FILMGATE_ALLOW_PRIVATE_NETWORK', read('FILMGATE_ALLOW_PRIVATE_NETWORK')),
     logLevel: oneOf('FILMGATE_LOG_LEVEL', read('FILMGATE_LOG_LEVEL') ?? 'info', logLevels),
   }
@@ -132,6 +149,62 @@ function s3Settings(read: (name: string) => string | undefined): S3Settings | un
   return settings
 }
 
+function upstreams(read: (name: string) => string | undefined): Config['upstreams'] {
+  const set: Config['upstreams'] = {}
+  for (const name of upstreamNames) {
+    const found = upstreamConfig(name.toUpperCase(), read)
+    if (found !== undefined) set[name] = found
+  }
+  return set
+}
+
+function upstreamConfig(
+  prefix: string,
+  read: (name: string) => string | undefined,
+): UpstreamConfig | undefined {
+  const key = (name: string) => {
+    const value = read(`${prefix}_${name}`)
+    return value === undefined ? undefined : secret(`${prefix}_${name}`, value)
+  }
+  const apiKey = key('API_KEY')
+  const accessKey = key('ACCESS_KEY')
+  const secretKey = key('SECRET_KEY')
+  const webhookSecret = key('WEBHOOK_SECRET')
+  const baseUrl = upstreamUrl(`${prefix}_BASE_URL`, read(`${prefix}_BASE_URL`))
+  if ((accessKey === undefined) !== (secretKey === undefined)) {
+    const [given, missing] = accessKey === undefined ? ['SECRET', 'ACCESS'] : ['ACCESS', 'SECRET']
+    throw new ConfigError(
+      `${prefix}_${missing}_KEY is not set, but ${prefix}_${given}_KEY is: give both, or ${prefix}_API_KEY in their place`,
+    )
+  }
+  if (apiKey === undefined && accessKey === undefined) return undefined
+  return {
+    ...(baseUrl !== undefined && { baseUrl }),
+    ...(apiKey !== undefined && { apiKey }),
+    ...(accessKey !== undefined && { accessKey }),
+    ...(secretKey !== undefined && { secretKey }),
+    ...(webhookSecret !== undefined && { webhookSecret }),
+  }
+}
+
+/** The key travels there: only on this machine without TLS. */
+function upstreamUrl(name: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const url = URL.parse(text)
+  const isUsable = url !== null && url.username + url.password + url.search + url.hash === '' && isSafe(url)
+  if (!isUsable) {
+    throw new ConfigError(
+      `${name} is not the address of an upstream: give an https URL without credentials or query, like https://api.example.com`,
+    )
+  }
+  return url.href.replace(/\/+$/, '')
+}
+
+function isSafe({ protocol, hostname }: URL): boolean {
+  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback)
+}
+
 function named(name: string, text: string, pattern: RegExp, right: string): void {
   if (!pattern.test(text)) throw new ConfigError(`${name} is "${text}": give ${right}`)
 }
@@ -139,7 +212,7 @@ function named(name: string, text: string, pattern: RegExp, right: string): void
 // The value is not shown.
 function secret(name: string, text: string): string {
   if (/^[\x21-\x7e]+$/.test(text)) return text
-  throw new ConfigError(`${name} is not a key: give it without spaces, as the store showed it`)
+  throw new ConfigError(`${name} is not a key: give it without spaces, as it was shown`)
 }
 
 function origin(name: string, text: string | undefined): string | undefined {

@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAuthenticate } from './accounts/authenticate.ts'
-import { loadCatalogue } from './catalogue/load.ts'
+import { loadCatalogue, type Model, type ModelRoute, type ModelVersion } from './catalogue/load.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Config, ConfigError, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
 import { createExpectations } from './jobs/expectations.ts'
 import { createGetJob } from './jobs/read.ts'
+import { createCandidates, createRouteRecords } from './jobs/routes.ts'
 import { createSubmit } from './jobs/submit.ts'
 import { createReadEvents } from './jobs/timeline.ts'
 import { createJobWatch } from './jobs/watch.ts'
@@ -20,11 +21,12 @@ import { findReplay } from './jobs/write-batch.ts'
 import { createLinks } from './links.ts'
 import { createMedia } from './media/media.ts'
 import { migrate } from './migrate.ts'
-import { createOutbound } from './outbound.ts'
+import { assertPublicUrl, createOutbound } from './outbound.ts'
 import { createPolicySource } from './policy/policy.ts'
 import { createRateLimits } from './policy/rate-limits.ts'
 import type { Provider } from './providers/provider.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
+import { openUpstreams } from './providers/upstreams.ts'
 import { freeTasksOfDead } from './queue/heartbeat.ts'
 import { deriveSecret, loadSigningSecret } from './signing-secret.ts'
 import { openStorage } from './storage/open.ts'
@@ -39,8 +41,10 @@ export interface Server {
 
 /** What a test gives in place of what the settings name. */
 export interface ServeOptions {
-  /** Where live jobs go: each to the first that serves its model. */
+  /** In place of the real ones. */
   upstreams?: Provider[]
+  /** Which ways a model's live jobs can go: to any of `upstreams` if they are given and this is not. */
+  routesOf?: (model: Model) => ModelRoute[]
   clock?: Clock
   wrapStorage?: (storage: Storage) => Storage
 }
@@ -74,7 +78,7 @@ async function start(
   config: Config,
   log: Logger,
   onLost: (error: Error) => void,
-  { upstreams = [], clock = systemClock, wrapStorage = (storage) => storage }: ServeOptions,
+  options: ServeOptions,
   undo: (() => Promise<unknown>)[],
 ): Promise<string | undefined> {
   if (config.allowPrivateNetwork) {
@@ -84,6 +88,14 @@ async function start(
   }
   if (config.role === 'worker' && config.publicUrl === undefined) {
     throw new ConfigError('PUBLIC_URL is unset: a worker on port 0 needs it for the links that it gives out')
+  }
+  const { clock = systemClock, wrapStorage = (storage) => storage } = options
+  const upstreams = options.upstreams ?? openUpstreams(config.upstreams)
+  const isReachable = isReachableAt(config)
+  if (upstreams.length > 0 && !isReachable) {
+    log.warn(
+      'PUBLIC_URL is no address that upstreams can reach: they are given pictures within the request, films by the address that the customer gave, and no address to call back',
+    )
   }
   const catalogue = loadCatalogue()
   const temporaryDirectory = join(config.dataDir, 'tmp')
@@ -111,6 +123,7 @@ async function start(
   undo.push(sandbox.close)
   const providers: Provider[] = [sandbox, ...upstreams]
   const provider = (name: string) => providers.find((candidate) => candidate.name === name)
+  const candidates = createCandidates(sandbox, upstreams, routesOf(options))
   const links = createLinks({ publicUrl: config.publicUrl, secret: signingSecret, clock })
 
   // stopped last to first: no more requests, then no more tasks
@@ -143,9 +156,7 @@ async function start(
         quoteSecret: signingSecret,
         sessionSecret,
         provider,
-        // live keys never reach the sandbox
-        chooseProvider: (mode, model) =>
-          mode === 'test' ? sandbox : upstreams.find((upstream) => upstream.serves(model)),
+        candidates,
         ...links,
       },
       log,
@@ -162,6 +173,10 @@ async function start(
       catalogue,
       provider,
       providers,
+      candidates,
+      routeRecords: createRouteRecords({ pool, clock, log }),
+      medianMs: expectations.medianMs,
+      isReachable,
       processId: randomUUID(),
       nextPollMs: expectations.nextPollMs,
       storage,
@@ -173,6 +188,18 @@ async function start(
     worker = await startWorker(context, { queuePool, lookupPool })
   }
   return url
+}
+
+function routesOf({ upstreams, routesOf }: ServeOptions) {
+  if (routesOf !== undefined) return routesOf
+  if (upstreams === undefined) return (_model: Model, version: ModelVersion) => version.routes
+  return ({ slug }: Model) => upstreams.map(({ name }) => ({ upstream: name, model: slug }))
+}
+
+/** Whether upstreams can be expected to reach this server; that they do only they could tell. */
+function isReachableAt({ publicUrl, allowPrivateNetwork: allowPrivate }: Config): boolean {
+  if (publicUrl === undefined) return allowPrivate
+  return assertPublicUrl(publicUrl, { allowPrivate, protocols: ['https:', 'http:'] }).ok
 }
 
 async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {

@@ -14,7 +14,6 @@ test('a process that was asleep since it began to write an attempt down does not
   const sent: string[] = []
   const provider: Provider = {
     name: 'drowsy',
-    serves: () => true,
     pollBatch: 1,
     pollDelayMs: () => 50,
     timeLimitMs() {

@@ -64,7 +64,6 @@ function scripted(name: string, parts: Partial<Provider> = {}): Provider {
   }
   return {
     name,
-    serves: () => true,
     pollBatch: 3,
     settleMs: 0,
     pollDelayMs: () => 50,
@@ -80,7 +79,7 @@ function scripted(name: string, parts: Partial<Provider> = {}): Provider {
           next(String(jobId), 'poll', jobs.get(String(jobId))!.script.poll ?? [done]),
         ),
       ),
-    async find(jobId) {
+    async find({ jobId }) {
       const outcome = await next(jobId, 'find', jobs.get(jobId)!.script.find ?? [])
       return outcome.outcome === 'found' ? { ...outcome, operation: jobId } : outcome
     },
@@ -96,7 +95,8 @@ const { pool, url } = await cloneDatabase()
 const gateway = await startGateway({
   databaseUrl: url,
   allowPrivateNetwork: true,
-  upstreams: [scripted('fragile', { serves: ({ slug }) => slug === fragileModel }), scripted('scripted')],
+  upstreams: [scripted('fragile'), scripted('scripted')],
+  routesOf: ({ slug }) => [{ upstream: slug === fragileModel ? 'fragile' : 'scripted', model: slug }],
 })
 const customer = await makeCustomer(pool, { mode: 'live', microCents: 1_000_000_000n })
 

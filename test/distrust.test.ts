@@ -21,6 +21,7 @@ import { createLocalStorage } from '../src/storage/local.ts'
 import { atEnd } from './at-end.ts'
 import { cloneDatabase, ledgerProblems, makeCustomer, transfersOf } from './database.ts'
 import { startGateway } from './gateway.ts'
+import { routesTo } from './routes-fixture.ts'
 import { imageToVideo, seedBody, textToVideo } from './seeds.ts'
 import { listen } from './webhook-fixture.ts'
 
@@ -30,7 +31,6 @@ const answers = { submit: undefined as unknown, find: undefined as unknown, poll
 const sent: string[] = []
 const provider: Provider = {
   name: 'liar',
-  serves: () => true,
   pollBatch: 20,
   settleMs: 0,
   timeLimitMs: () => 600_000,
@@ -59,8 +59,7 @@ const context = {
   clock: systemClock,
   log: pino({ level: 'silent' }),
   catalogue: loadCatalogue(),
-  provider: () => provider,
-  providers: [provider],
+  ...routesTo(provider),
   processId: 'this one',
   nextPollMs: () => 1_000,
   callbackUrl: () => 'http://127.0.0.1/',
@@ -273,7 +272,8 @@ test('files that can not be fetched end no job that another process has sent mea
   const files = await listen(async (_, response) => {
     // this process was taken for dead, and the other one is faster
     await beginAttempt(pool, jobId, {
-      provider: 'liar',
+      route: { upstream: 'liar', model: imageToVideo },
+      listedCostMicroCents: undefined,
       processId: 'another',
       at: new Date(),
       timeLimitMs: 60_000,

@@ -44,6 +44,7 @@ import {
   transfersOf,
 } from './database.ts'
 import { startGateway } from './gateway.ts'
+import { routesTo } from './routes-fixture.ts'
 import { imageToVideo, seedBody, textToVideo } from './seeds.ts'
 import { until } from './until.ts'
 import { listen } from './webhook-fixture.ts'
@@ -228,7 +229,7 @@ test('a request that comes again with its key is replayed even when its quote is
     quoteSecret: 'secret',
     rateLimits: createRateLimits(pool),
     expectations: { completionMs: () => 60_000 },
-    chooseProvider: () => provider,
+    candidates: routesTo(provider).candidates,
   }
   const seed = seedBody(textToVideo)
   const { quote } = estimateJob(context, caller, seed)
@@ -343,6 +344,7 @@ const context = {
   clock: { now: () => new Date() },
   log,
   catalogue: loadCatalogue(),
+  candidates: () => [],
   provider: () => undefined,
   providers: [],
 } as unknown as JobContext
@@ -424,7 +426,6 @@ test('a job that is refunded while its files are still being fetched is not sent
   const sent: string[] = []
   const provider: Provider = {
     name: 'sandbox',
-    serves: () => true,
     pollBatch: 1,
     timeLimitMs: () => 60_000,
     async submit({ jobId }) {
@@ -439,7 +440,7 @@ test('a job that is refunded while its files are still being fetched is not sent
     media,
     temporaryDirectory,
     ownFile: () => undefined,
-    provider: () => provider,
+    ...routesTo(provider),
   }
   const job = {
     ...submission(customer),

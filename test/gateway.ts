@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { type Config, loadConfig } from '../src/config.ts'
 import type { Provider } from '../src/providers/provider.ts'
-import { serve } from '../src/serve.ts'
+import { type ServeOptions, serve } from '../src/serve.ts'
 import { atEnd } from './at-end.ts'
 
 export interface Answer {
@@ -35,6 +35,7 @@ export async function startGateway(options: {
   allowPrivateNetwork?: boolean
   settings?: Partial<Config>
   upstreams?: Provider[]
+  routesOf?: ServeOptions['routesOf']
 }): Promise<Gateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'filmgate-gateway-'))
   const config = loadConfig({
@@ -44,8 +45,11 @@ export async function startGateway(options: {
     FILMGATE_ALLOW_PRIVATE_NETWORK: options.allowPrivateNetwork ? '1' : '',
   })
   const log = pino({ level: process.env.FILMGATE_TEST_LOG ?? 'silent' }, pino.destination(2))
-  const { role = 'all', settings, upstreams = [] } = options
-  const server = await serve({ ...config, ...settings, role }, log, () => {}, { upstreams })
+  const { role = 'all', settings, upstreams, routesOf } = options
+  const server = await serve({ ...config, ...settings, role }, log, () => {}, {
+    ...(upstreams && { upstreams }),
+    ...(routesOf && { routesOf }),
+  })
   const url = server.url!
   let stopped: Promise<void> | undefined
   const stop = () => {

@@ -52,7 +52,6 @@ export function createScripted({ url, apiKey, timeLimitsMs }: UpstreamSettings):
 
   return {
     name: 'scripted',
-    serves: () => true,
     expectedMs: () => 1_500,
     timeLimitMs: ({ model }) => timeLimitsMs[model.slug] ?? 120_000,
     pollBatch: 20,
@@ -62,7 +61,7 @@ export function createScripted({ url, apiKey, timeLimitsMs }: UpstreamSettings):
         const answer = await call('POST', '/jobs', context, {
           client_id: jobId,
           prompt: input.prompt ?? '',
-          callback_url: context.callbackUrl,
+          callback_url: context.callbackUrl ?? null,
         })
         const { status, json, retryAfterMs } = answer
         if (status === 201 && Value.Check(accepted, json)) {
@@ -88,7 +87,7 @@ export function createScripted({ url, apiKey, timeLimitsMs }: UpstreamSettings):
       const jobs = new Map((await list(`ids=${ids.join(',')}`, context)).map((job) => [job.id, job]))
       return ids.map((id) => outcomeOf(jobs.get(id)))
     },
-    async find(jobId, context) {
+    async find({ jobId }, context) {
       const [job] = await list(`client_ids=${jobId}`, context)
       return job === undefined ? { outcome: 'absent' } : { outcome: 'found', operation: { id: job.id } }
     },

@@ -29,6 +29,8 @@ export interface Model {
   /** Oldest first. */
   versions: ModelVersion[]
   notes: string[]
+  /** Why no upstream can make it, where that is known. */
+  unavailable: string | undefined
 }
 
 /** What a job of one version takes and costs. */
@@ -40,6 +42,19 @@ export interface ModelVersion {
   /** Fields that hold the URL of a file: dotted paths, which lead through arrays without naming them. */
   mediaFields: MediaField[]
   example: Record<string, unknown>
+  /** How live jobs can be made, best first. */
+  routes: ModelRoute[]
+}
+
+/** One way to have a model's jobs made. */
+export interface ModelRoute {
+  upstream: string
+  /** What the upstream's adapter knows it as. */
+  model: string
+  /** What every job of the route has, beside its input. */
+  settings?: Record<string, string>
+  /** What the upstream charges by its list; unset where that is not known. */
+  cost?: Pricing
 }
 
 export interface MediaField {
@@ -186,18 +201,30 @@ function addModel(catalogue: Catalogue, place: Place, file: ModelFile): string[]
   if (about === undefined) return [`capability "${capability}" is not in capabilities.json`]
   const twin = modelOf(catalogue, `${providerId}/${place.modelId}/${capability}`)
   if (twin !== undefined) return [`is the same model as ${twin.slug}.json`]
-  const { input, pricing, example, versions, notes, ...rest } = file
+  const { input, pricing, example, routes = [], versions, notes, unavailable, ...rest } = file
   const model: Model = {
     ...rest,
     slug,
     provider: { id: providerId, name: provider.name },
     capability,
     category: about.category,
-    versions: versions.map((version) => toVersion({ input, pricing, example, ...version })),
+    versions: versions.map((version) => toVersion({ input, pricing, example, routes, ...version })),
     notes: notes ?? [],
+    unavailable,
   }
   catalogue.models.set(slug, model)
-  return model.versions.flatMap((version) => pricingFaults(version.pricing, version.inputSchema))
+  return model.versions.flatMap((version) => [
+    ...pricingFaults(version.pricing, version.inputSchema),
+    ...version.routes.flatMap((route) => routeFaults(route, version)),
+    ...(unavailable !== undefined && version.routes.length > 0
+      ? ['unavailable must be left out: there are routes']
+      : []),
+  ])
+}
+
+function routeFaults({ upstream, model, cost }: ModelRoute, { inputSchema }: ModelVersion): string[] {
+  if (cost === undefined) return []
+  return pricingFaults(cost, inputSchema).map((fault) => `cost of the route ${upstream} ${model}: ${fault}`)
 }
 
 /** The model of a full slug, which finds it too where its file lies at provider/model. */

@@ -22,6 +22,24 @@ const input = Type.Object({
   properties: Type.Record(Type.String(), Type.Object({ description: Type.String({ minLength: 10 }) })),
 })
 
+const upstreamModel = Type.String({ pattern: '^[a-z0-9][a-z0-9._/-]*$' })
+
+/** How the model's live jobs can be made, best first. */
+const routes = Type.Array(
+  Type.Object(
+    {
+      upstream: id,
+      /** What the upstream's adapter knows it as. */
+      model: upstreamModel,
+      /** What every job of the route has, beside its input. */
+      settings: Type.Optional(Type.Record(Type.String(), Type.String())),
+      /** What the upstream charges by its list, by fields of our input. */
+      cost: Type.Optional(pricing),
+    },
+    closed,
+  ),
+)
+
 const example = Type.Record(Type.String(), Type.Unknown())
 
 /**
@@ -46,6 +64,10 @@ export const modelFile = Type.Object(
     pricing,
     input,
     example,
+    /** None: only the sandbox renders it. */
+    routes: Type.Optional(routes),
+    /** Why there are none. */
+    unavailable: Type.Optional(Type.String({ minLength: 20 })),
     /** Oldest first. What a version does not say of its own is the model's. */
     versions: Type.Array(
       Type.Object(
@@ -55,6 +77,7 @@ export const modelFile = Type.Object(
           pricing: Type.Optional(pricing),
           input: Type.Optional(input),
           example: Type.Optional(example),
+          routes: Type.Optional(routes),
         },
         closed,
       ),

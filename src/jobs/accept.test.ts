@@ -38,7 +38,6 @@ function callerWhere(states: Record<string, VersionStatus>): Caller {
 
 const provider: Provider = {
   name: 'sandbox',
-  serves: () => true,
   pollBatch: 1,
   submit: async () => assert.fail('nothing is dispatched here'),
   poll: async () => assert.fail('nothing is dispatched here'),
@@ -59,7 +58,7 @@ const context: AcceptContext = {
   quoteSecret: 'a secret of this test',
   rateLimits: { take: async () => {} },
   expectations: { completionMs: ({ name }, { modelSlug, usualMs }) => expected(name, modelSlug, usualMs) },
-  chooseProvider: () => provider,
+  candidates: (_, { slug }) => [{ provider, route: { upstream: provider.name, model: slug } }],
 }
 
 const input = { prompt: 'A lake', duration: '5' }

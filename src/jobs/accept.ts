@@ -3,14 +3,14 @@ import type { Catalogue, Model, ModelVersion } from '../catalogue/load.ts'
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
-import type { Mode } from '../ledger/ledger.ts'
 import type { Outbound } from '../outbound.ts'
 import type { RateLimit, RateLimits } from '../policy/rate-limits.ts'
 import { hashJson, issueQuote, quotedVersion, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
-import type { Json, Provider } from '../providers/provider.ts'
+import type { Json } from '../providers/provider.ts'
 import { checkWebhookUrl } from '../webhooks/check-url.ts'
 import type { Expectations } from './expectations.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
+import { type Candidate, type CandidatesOf, whyUnavailable } from './routes.ts'
 import type { Submit } from './submit.ts'
 import type { Accepted, Submission } from './write-batch.ts'
 
@@ -27,8 +27,7 @@ export interface AcceptContext {
   quoteSecret: string
   rateLimits: RateLimits
   expectations: Pick<Expectations, 'completionMs'>
-  /** The provider that would render a model's job in this mode; undefined if none is set up. */
-  chooseProvider(mode: Mode, model: Model): Provider | undefined
+  candidates: CandidatesOf
 }
 
 export interface SubmitRequest {
@@ -75,15 +74,10 @@ async function prepare(
   const model = findModel(context.catalogue, caller.policy, caller, request.model)
   const version = findVersion(caller, model, request.version ?? versionOfQuote(model, request.quoteId))
   for (const limit of limitsOf(caller, model, version)) await context.rateLimits.take(limit)
+  const candidates = candidatesFor(context, caller, model, version)
   const input = completeInput(version, request.input)
+  const { provider } = fitting(candidates, input as Record<string, Json>)
   const { costMicroCents, basis } = agree(context, caller, request, { model, version, input }, now)
-  const provider = context.chooseProvider(caller.mode, model)
-  if (provider === undefined) {
-    throw new ApiError(
-      'CONFIG_ERROR',
-      `No upstream is set up for ${model.slug} on this server; nothing was charged. Test keys (pb_test_…) are rendered by the sandbox.`,
-    )
-  }
   const webhookUrl =
     request.webhookUrl === undefined
       ? undefined
@@ -105,6 +99,33 @@ async function prepare(
     createdAt: now,
     estimatedCompletionAt: new Date(now.getTime() + completionMs),
   }
+}
+
+function candidatesFor(
+  { candidates }: Pick<AcceptContext, 'candidates'>,
+  caller: Caller,
+  model: Model,
+  version: ModelVersion,
+): Candidate[] {
+  const found = candidates(caller.mode, model, version)
+  if (found.length > 0) return found
+  const { code, reason } = whyUnavailable(model, version)
+  throw new ApiError(
+    code,
+    `${reason} Nothing was charged. Test keys (pb_test_…) are rendered by the sandbox.`,
+  )
+}
+
+/** The first that can do all that the input asks for. */
+function fitting(candidates: Candidate[], input: Record<string, Json>): Candidate {
+  const tried = candidates.map((candidate) => ({
+    candidate,
+    unfit: candidate.provider.fits?.({ route: candidate.route, input }),
+  }))
+  const found = tried.find(({ unfit }) => unfit === undefined)
+  if (found !== undefined) return found.candidate
+  const issue = tried[0]!.unfit!
+  throw new ApiError('INVALID_INPUT', `${issue.path} ${issue.message}`, { issues: [issue] })
 }
 
 // Another version may have become the current one since: the quote holds whatever changed.

@@ -1,8 +1,9 @@
 import type pg from 'pg'
 import { type Db, storableJson, transaction } from '../db.ts'
+import type { JobFailureCode } from '../errors.ts'
 import { durable } from '../fault-points.ts'
 import { newId } from '../ids.ts'
-import type { Json } from '../providers/provider.ts'
+import type { Billed, Json, Route } from '../providers/provider.ts'
 import { tell } from './life.ts'
 import type { JobStatus } from './read.ts'
 
@@ -14,7 +15,14 @@ import type { JobStatus } from './read.ts'
 export async function beginAttempt(
   db: Db,
   jobId: string,
-  options: { provider: string; processId: string; at: Date; timeLimitMs: number; answerLimitMs: number },
+  options: {
+    route: Route
+    listedCostMicroCents: bigint | undefined
+    processId: string
+    at: Date
+    timeLimitMs: number
+    answerLimitMs: number
+  },
 ): Promise<{ attemptId: string; number: number } | undefined> {
   const attemptId = newId('att', options.at)
   const { rows } = await durable('attempt.begin', () =>
@@ -24,31 +32,36 @@ export async function beginAttempt(
         with job as (
           select id, model_slug from jobs where id = $1 and status = 'processing' for update
         ), begun as (
-          insert into attempts (id, job_id, number, provider, model_slug, process_id, idempotency_key)
+          insert into attempts (id, job_id, number, provider, model_slug, process_id, idempotency_key, route,
+            listed_cost_micro_cents)
           select $2, job.id, 1 + coalesce((select max(number) from attempts where job_id = $1), 0), $3, job.model_slug,
-            $7, job.id
+            $7, job.id, $8, $9
           from job
           on conflict do nothing
           returning id, job_id, number, provider
         ), timed as (
-          update jobs set deadline_at = now() + $5 * interval '1 ms' from begun where jobs.id = begun.job_id
+          update jobs set provider = begun.provider, deadline_at = now() + $5 * interval '1 ms'
+          from begun where jobs.id = begun.job_id
         ), watched as (
           insert into polls (job_id, provider, due_at)
           select job_id, provider, now() + $6 * interval '1 ms' from begun
           on conflict (job_id) do update set provider = excluded.provider, due_at = excluded.due_at, failures = 0, absences = 0
         ), told as (
           insert into job_events (job_id, at, kind, detail)
-          select job_id, $4, 'attempt_sent', jsonb_build_object('attempt', number, 'provider', provider) from begun
+          select job_id, $4, 'attempt_sent', jsonb_build_object(
+            'attempt', number, 'provider', provider, 'model', $8::jsonb ->> 'model') from begun
         )
         select number from begun`,
       values: [
         jobId,
         attemptId,
-        options.provider,
+        options.route.upstream,
         options.at,
         options.timeLimitMs,
         options.answerLimitMs,
         options.processId,
+        options.route,
+        options.listedCostMicroCents,
       ],
     }),
   )
@@ -95,17 +108,20 @@ export async function acceptAttempt(
   )
 }
 
-/** The upstream has said no: nothing was created there. `then` settles what becomes of the job, in the same transaction. */
+/**
+ * The upstream has said no: nothing was created there. `then` settles what becomes of the job, in the same transaction.
+ * `code`: it will never want this job, so that it is not asked again.
+ */
 export async function refuseAttempt(
   pool: pg.Pool,
   { jobId, attemptId, at }: AttemptAnswer,
-  cause: string,
+  { cause, code }: { cause: string; code?: JobFailureCode },
   then: (client: pg.PoolClient) => Promise<void>,
 ): Promise<boolean> {
   return durable('attempt.answer', () =>
     transaction(pool, async (client) => {
       await lockJob(client, jobId)
-      if (!(await answer(client, attemptId, ['sending'], 'refused', { cause }))) return false
+      if (!(await answer(client, attemptId, ['sending'], 'refused', { cause, code }))) return false
       await tell(client, jobId, 'attempt_refused', at, { cause })
       await then(client)
       return true
@@ -165,14 +181,35 @@ async function answer(
   attemptId: string,
   from: string[],
   to: string,
-  { operation, cause }: { operation?: Json; cause?: string },
+  { operation, cause, code }: { operation?: Json; cause?: string; code?: JobFailureCode | undefined },
 ): Promise<boolean> {
   const { rowCount } = await client.query({
     name: 'attempt-answer',
     text: `
-      update attempts set status = $3, answered_at = now(), operation = $4, cause = coalesce($5, cause)
+      update attempts set status = $3, answered_at = now(), operation = $4, cause = coalesce($5, cause), refusal_code = $6
       where id = $1 and status::text = any($2)`,
-    values: [attemptId, from, to, operation === undefined ? null : storableJson(operation), cause ?? null],
+    values: [
+      attemptId,
+      from,
+      to,
+      operation === undefined ? null : storableJson(operation),
+      cause ?? null,
+      code ?? null,
+    ],
   })
   return rowCount === 1
+}
+
+/** What an upstream says that it charged. It is not believed beyond being kept: an amount must be one. */
+export async function recordBilling(
+  db: Db,
+  attemptId: string,
+  { microCents, statement }: Billed,
+): Promise<void> {
+  const isAmount = microCents !== undefined && Number.isSafeInteger(microCents) && microCents >= 0
+  await db.query({
+    name: 'attempt-bill',
+    text: `update attempts set billed_micro_cents = $2, billing = $3 where id = $1`,
+    values: [attemptId, isAmount ? microCents : null, storableJson(statement)],
+  })
 }

@@ -6,6 +6,7 @@ import type { Media } from '../media/media.ts'
 import type { Outbound } from '../outbound.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { CandidatesOf, RouteRecords } from './routes.ts'
 import type { FileUrl } from './settle.ts'
 
 /** What the job's verbs work with; put together once in main.ts. */
@@ -17,10 +18,16 @@ export interface JobContext {
   provider(name: string): Provider | undefined
   /** Those that are set up. */
   providers: Provider[]
+  /** The ways that a model's jobs can go here. */
+  candidates: CandidatesOf
+  routeRecords: RouteRecords
+  medianMs(provider: string, modelSlug: string): number
   /** By which the others tell whether this process is alive; see queue/heartbeat.ts. */
   processId: string
   /** When to ask an upstream next, in ms from now. `elapsedMs` counts from acceptance. */
   nextPollMs(provider: Provider, job: { modelSlug: string; elapsedMs: number; asked: number }): number
+  /** Upstreams can reach this server: they may be given its links. */
+  isReachable: boolean
   /** Where an upstream may say that a job has changed. */
   callbackUrl(upstream: string, jobId: string): string
   storage: Storage
@@ -29,6 +36,8 @@ export interface JobContext {
   fileUrl: FileUrl
   /** The storage key of a file of our own that the URL permitted reading at `at`; undefined for foreign URLs. */
   ownFile(url: string, at: Date): { key: string } | 'refused' | undefined
+  /** Signs a URL of this server's own until a moment. */
+  signUrl(path: string, expiresAt: Date): string
   /** For files that live as long as one task. */
   temporaryDirectory: string
 }

@@ -1,40 +1,50 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
-import type { ModelVersion } from '../catalogue/load.ts'
+import type { Model, ModelVersion } from '../catalogue/load.ts'
 import { isUnavailable, transaction } from '../db.ts'
 import { durable } from '../fault-points.ts'
-import type { Json, Provider, ProviderRequest } from '../providers/provider.ts'
+import type { Mode } from '../ledger/ledger.ts'
+import type { JobDescription, Json } from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
 import { loseAttempt } from './attempts.ts'
-import { backoffMs } from './backoff.ts'
+import { chooseRoute, type RouteChoice } from './choose-route.ts'
 import type { JobContext } from './context.ts'
 import { fetchInputs } from './inputs.ts'
+import { lendMedia } from './lend-media.ts'
 import { changeStatus } from './life.ts'
+import { makeReady } from './make-ready.ts'
+import type { ChosenRoute, EarlierAttempt } from './routes.ts'
 import { busyLimitMs, type SentJob, sendJob, unservedLimitMs, waitedFor } from './send.ts'
 import { type Failure, failJobWithin } from './settle.ts'
-import { upstreamWait } from './upstreams.ts'
 
 interface JobRow extends SentJob {
   status: string
-  provider: string
+  mode: Mode
   model_version: string
   input: Record<string, Json>
   account_id: bigint
   attempt_id: string | null
   is_abandoned: boolean
+  earlier: EarlierAttempt[]
 }
 
-type Described = Omit<ProviderRequest, 'media'>
+/** A job with what is known of its model, once a way is chosen for it. */
+interface Sending {
+  job: JobRow
+  version: ModelVersion
+  described: JobDescription
+  chosen: ChosenRoute
+}
 
 /** A job whose dispatch was cut off this often, by whatever kills the process, is given up. */
 const maxAttempts = 8
 const retryDelayMs = 15_000
 
 /**
- * Sends one job to its provider: claims it (from here on it can't be cancelled here), fetches its input files, writes the
- * attempt down, and submits. Runs again after a crash or fault at any point; while an earlier attempt may be alive
- * at the upstream nothing is sent, and the poller looks after it.
+ * Sends one job to an upstream: chooses the way, claims it (from here on it can't be cancelled here), fetches its input
+ * files, writes the attempt down, and submits. Runs again after a crash or fault at any point; while an earlier attempt may
+ * be alive at the upstream nothing is sent, and the poller looks after it.
  */
 export async function dispatchJob(context: JobContext, jobId: string, attempts: number): Promise<void> {
   const job = await findJob(context, jobId)
@@ -52,42 +62,103 @@ export async function dispatchJob(context: JobContext, jobId: string, attempts: 
 
 async function dispatch(context: JobContext, job: JobRow, attempts: number): Promise<void> {
   if (attempts > maxAttempts) return giveUp(context, job)
-  const provider = context.provider(job.provider)
   const model = context.catalogue.models.get(job.model_slug)
   const version = model?.versions.find((candidate) => candidate.version === job.model_version)
-  const waitedMs = waitedFor(context, job)
-  if (provider === undefined || model === undefined || version === undefined) {
-    if (waitedMs > unservedLimitMs) return giveUp(context, job)
-    return tryAgain(context, job.id, retryDelayMs)
+  const choice: RouteChoice =
+    model === undefined || version === undefined
+      ? { waitMs: retryDelayMs, limitMs: unservedLimitMs }
+      : await choose(context, job, model, version)
+  if ('failure' in choice) return giveUp(context, job, choice.failure)
+  if ('waitMs' in choice) {
+    if (waitedFor(context, job) > choice.limitMs) return giveUp(context, job)
+    return tryAgain(context, job.id, choice.waitMs)
   }
-  const described: Described = {
+  const { provider, route } = choice.candidate
+  const described = {
     jobId: job.id,
-    model: { slug: model.slug, capability: model.capability },
+    model: { slug: model!.slug, capability: model!.capability },
+    route,
     input: job.input,
   }
-  const admitMs = job.status === 'pending' ? (provider.admit?.(described, waitedMs) ?? 0) : 0
-  if (admitMs > 0) return tryAgain(context, job.id, admitMs)
-  const { waitMs, isFailing } = await upstreamWait(context.pool, provider.name)
-  if (waitMs > 0) {
-    if (waitedMs > (isFailing ? unservedLimitMs : busyLimitMs)) return giveUp(context, job)
-    return tryAgain(context, job.id, backoffMs(0, { retryAfterMs: waitMs }))
-  }
+  await send(context, { job, version: version!, described, chosen: choice }, provider.timeLimitMs(described))
+}
 
+async function choose(
+  context: JobContext,
+  job: JobRow,
+  model: Model,
+  version: ModelVersion,
+): Promise<RouteChoice> {
+  const candidates = context.candidates(job.mode, model, version)
+  if (job.status === 'pending') {
+    const waitedMs = waitedFor(context, job)
+    const described = { jobId: job.id, input: job.input }
+    const admitMs = Math.min(...candidates.map(({ provider }) => provider.admit?.(described, waitedMs) ?? 0))
+    // however long the line is: whoever keeps it ends it
+    if (admitMs > 0 && candidates.length > 0) return { waitMs: admitMs, limitMs: Number.POSITIVE_INFINITY }
+  }
+  return chooseRoute(context, candidates, job)
+}
+
+async function send(context: JobContext, sending: Sending, timeLimitMs: number): Promise<void> {
+  const { job, version } = sending
   const release = version.mediaFields.length === 0 ? () => {} : takeDownloadPlace(job.account_id)
   // the longer it has waited the longer until it asks again, so that a long line asks seldom
-  if (release === undefined) return tryAgain(context, job.id, Math.min(60_000, Math.max(1_000, waitedMs / 4)))
+  if (release === undefined) {
+    return tryAgain(context, job.id, Math.min(60_000, Math.max(1_000, waitedFor(context, job) / 4)))
+  }
   try {
-    await claimJob(context, job.id, provider.timeLimitMs(described))
-    await submitWithInputs(context, provider, version, { described, job, isFailing })
+    await claimJob(context, job.id, timeLimitMs)
+    await sendWithInputs(context, sending)
   } finally {
     release()
   }
 }
 
+async function sendWithInputs(
+  context: JobContext,
+  { job, version, described, chosen }: Sending,
+): Promise<void> {
+  // a folder of this run's own: a second run of the task must not write into the first one's files
+  const folder = await mkdtemp(join(context.temporaryDirectory, `${job.id}-`))
+  const lend = lendMedia(context, job.id, folder)
+  const { provider } = chosen.candidate
+  try {
+    // without files, which need not be fetched for as long as it is not ready
+    const early = await makeReady(provider, described, lend)
+    if (early.outcome === 'pending') return await waitUntilReady(context, job, early.delayMs)
+    const inputs = await durable('inputs.fetch', () =>
+      fetchInputs(context, version, job.input, { folder, jobCreatedAt: job.created_at }),
+    )
+    if ('failure' in inputs) return await failUnsent(context, job.id, inputs.failure)
+    const request = { ...described, media: inputs.media }
+    const ready = early.outcome === 'files' ? await makeReady(provider, request, lend) : early
+    if (ready.outcome === 'pending') return await waitUntilReady(context, job, ready.delayMs)
+    if (ready.outcome === 'files') throw new Error(`${provider.name} wants files that it has`)
+    const isReady = ready.outcome === 'ready'
+    await sendJob(context, chosen, isReady ? { ...request, prepared: ready.prepared } : request, {
+      job,
+      lend,
+      answer: isReady ? undefined : ready,
+    })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function waitUntilReady(context: JobContext, job: JobRow, delayMs: number): Promise<void> {
+  if (waitedFor(context, job) > unservedLimitMs) return giveUp(context, job)
+  await tryAgain(context, job.id, Math.max(500, delayMs))
+}
+
 /** Ends a job that can't be sent, whether it was claimed before or not. */
-async function giveUp(context: JobContext, job: JobRow): Promise<void> {
+async function giveUp(
+  context: JobContext,
+  job: JobRow,
+  failure: Failure = { code: 'PROVIDER_UNAVAILABLE' },
+): Promise<void> {
   await claimJob(context, job.id, 0)
-  await failUnsent(context, job.id, { code: 'PROVIDER_UNAVAILABLE' })
+  await failUnsent(context, job.id, failure)
 }
 
 /** Another process may have sent it, while this one was taken for dead: then it is not ours to end. */
@@ -134,32 +205,17 @@ function takeDownloadPlace(accountId: bigint): (() => void) | undefined {
   }
 }
 
-async function submitWithInputs(
-  context: JobContext,
-  provider: Provider,
-  version: ModelVersion,
-  { described, job, isFailing }: { described: Described; job: JobRow; isFailing: boolean },
-): Promise<void> {
-  // a folder of this run's own: a second run of the task must not write into the first one's files
-  const folder = await mkdtemp(join(context.temporaryDirectory, `${job.id}-`))
-  try {
-    const inputs = await durable('inputs.fetch', () =>
-      fetchInputs(context, version, job.input, { folder, jobCreatedAt: job.created_at }),
-    )
-    if ('failure' in inputs) return await failUnsent(context, job.id, inputs.failure)
-    await sendJob(context, provider, { ...described, media: inputs.media }, { job, isFailing })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-
 async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | undefined> {
   const { rows } = await pool.query<JobRow>({
     name: 'dispatch-find-job',
     text: `
-      select j.id, j.status, j.provider, j.model_slug, j.model_version, j.input, j.created_at, j.account_id,
-        a.id as attempt_id, a.status = 'sending' and p.id is null as is_abandoned
+      select j.id, j.status, b.mode, j.model_slug, j.model_version, j.input, j.created_at, j.account_id,
+        a.id as attempt_id, a.status = 'sending' and p.id is null as is_abandoned,
+        (select coalesce(json_agg(json_build_object('provider', e.provider, 'model', e.route ->> 'model', 'status', e.status,
+           'refusal_code', e.refusal_code, 'cause', e.cause, 'is_recent', e.answered_at > now() - interval '30 s')
+           order by e.number), '[]') from attempts e where e.job_id = j.id) as earlier
       from jobs j
+      join accounts b on b.id = j.account_id
       left join attempts a on a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown')
       left join processes p on p.id = a.process_id and p.beat_at > now() - interval '15 s'
       where j.id = $1`,

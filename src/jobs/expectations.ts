@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { coalesce } from '../coalesce.ts'
 import type { Db } from '../db.ts'
 import type { Provider } from '../providers/provider.ts'
+import { refreshed } from '../refreshed.ts'
 import { type DurationModel, fitDurations, pollDelayMs } from './poll-schedule.ts'
 
 /**
@@ -24,6 +25,8 @@ export interface Expectations {
     provider: Pick<Provider, 'name'>,
     job: { modelSlug: string; usualMs?: number | undefined },
   ): number
+  /** How long a provider usually takes for a model, in ms. */
+  medianMs(provider: string, modelSlug: string): number
 }
 
 const learntFrom = 200
@@ -45,7 +48,7 @@ export function createExpectations({
   log: Logger
 }): Expectations {
   const load = coalesce<ModelKey, number[]>(50, (keys) => recentDurations(pool, keys))
-  const lines = refreshed(clock, log, lineAgeMs, () => readLines(pool, clock.now()))
+  const lines = refreshed({ clock, log }, lineAgeMs, () => readLines(pool, clock.now()))
   const learnt = new Map<string, () => DurationModel | undefined>()
 
   function durationsOf(provider: string, modelSlug: string): DurationModel {
@@ -57,7 +60,7 @@ export function createExpectations({
     let known = learnt.get(key)
     if (known === undefined) {
       const read = async () => fitDurations(await load({ provider, modelSlug }), listedMs)
-      known = refreshed(clock, log, durationsAgeMs, read)
+      known = refreshed({ clock, log }, durationsAgeMs, read)
       learnt.set(key, known)
     }
     return known() ?? fitDurations([], listedMs)
@@ -69,44 +72,7 @@ export function createExpectations({
       pollDelayMs(durationsOf(provider.name, modelSlug), elapsedMs, provider.pollBatch),
     completionMs: ({ name }, { modelSlug, usualMs }) =>
       (usualMs ?? durationsOf(name, modelSlug).medianMs) + (lines()?.get(name) ?? 0),
-  }
-}
-
-/** What was read last; where that is old it is read anew, once at a time, and seldom where it takes long. */
-function refreshed<T>(
-  clock: Clock,
-  log: Logger,
-  maxAgeMs: number,
-  read: () => Promise<T>,
-): () => T | undefined {
-  let value: T | undefined
-  let readAt = Number.NEGATIVE_INFINITY
-  let isReading = false
-  let restsUntil = Number.NEGATIVE_INFINITY
-
-  async function refresh(): Promise<void> {
-    isReading = true
-    const begunAt = performance.now()
-    try {
-      value = await read()
-    } catch (error) {
-      log.warn({ err: error }, 'what jobs take could not be read')
-    }
-    isReading = false
-    // the line of 1,000,000 jobs takes half a second to read: about a twentieth of the time is the most
-    const tookMs = performance.now() - begunAt
-    restsUntil = performance.now() + Math.max(0, 20 * tookMs - maxAgeMs)
-  }
-
-  return () => {
-    const now = clock.now().getTime()
-    // whichever way: the clock may have been set back
-    const mayRead = !isReading && performance.now() >= restsUntil
-    if (mayRead && Math.abs(now - readAt) >= maxAgeMs) {
-      readAt = now
-      void refresh()
-    }
-    return value
+    medianMs: (provider, modelSlug) => durationsOf(provider, modelSlug).medianMs,
   }
 }
 

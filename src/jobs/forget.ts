@@ -12,7 +12,7 @@ export async function forget(
   operation: unknown,
 ): Promise<void> {
   if (operation === null || operation === undefined || provider.forget === undefined) return
-  await withinTime(forgetLimitMs, async () => provider.forget?.(operation as never)).catch((error) =>
-    log.warn({ jobId, err: error }, 'provider did not forget'),
+  await withinTime(forgetLimitMs, async (signal) => provider.forget?.(operation as never, { signal })).catch(
+    (error) => log.warn({ jobId, err: error }, 'provider did not forget'),
   )
 }

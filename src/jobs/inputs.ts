@@ -86,7 +86,7 @@ async function fetchFile(
   if (trouble !== undefined) return trouble
   const { ok, ...checked } = await context.media.checkInput(path, kinds)
   if ('message' in checked) return { code: 'INPUT_MEDIA_INVALID', message: checked.message }
-  const file = { path, ...checked }
+  const file = { path, sourceUrl: wanted.url, ...checked }
   const message = outsideLimits(file, limits)
   return message === undefined ? file : { code: 'INPUT_MEDIA_INVALID', message }
 }

@@ -1,9 +1,16 @@
 import { type Db, isTransient, isUnavailable } from '../db.ts'
 import { durable } from '../fault-points.ts'
-import type { CallContext, PollOutcome, Provider } from '../providers/provider.ts'
+import type {
+  CallContext,
+  JobDescription,
+  Json,
+  PollOutcome,
+  Provider,
+  Route,
+} from '../providers/provider.ts'
 import { UpstreamBusy } from '../providers/provider.ts'
 import { withinTime } from '../time-limit.ts'
-import { acceptAttempt, loseAttempt, missAttempt } from './attempts.ts'
+import { acceptAttempt, loseAttempt, missAttempt, recordBilling } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { forget } from './forget.ts'
@@ -136,6 +143,8 @@ async function act(
 ): Promise<Next> {
   const at = context.clock.now()
   const jobId = job.job_id
+  if ('billed' in outcome && outcome.billed)
+    await recordBilling(context.pool, job.attempt_id!, outcome.billed)
   if (job.status !== 'processing') return watchLate(context, job, outcome)
   switch (outcome.status) {
     case 'running':
@@ -237,11 +246,29 @@ async function losses(db: Db, jobId: string): Promise<{ timesLost: number; isHop
 async function find(context: JobContext, provider: Provider, job: DuePoll) {
   if (provider.find === undefined) return { trouble: 'busy', retryAfterMs: holdEveryMs } as const
   return ask(context, provider, [job], async (call) => {
-    const found = await provider.find!(job.job_id, call)
+    const found = await provider.find!(await describeJob(context, job.job_id), call)
     // an absence sends the job anew: nothing else may be taken for one
     if (found.outcome !== 'found' && found.outcome !== 'absent') throw new Error('neither found nor absent')
     return found
   })
+}
+
+/** As it was sent. */
+async function describeJob({ pool, catalogue }: JobContext, jobId: string): Promise<JobDescription> {
+  const { rows } = await pool.query<{
+    slug: string
+    input: Record<string, Json>
+    route: Route | null
+    provider: string
+  }>(
+    `select j.model_slug as slug, j.input, a.route, a.provider from jobs j
+     join attempts a on a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown')
+     where j.id = $1`,
+    [jobId],
+  )
+  const { slug, input, route, provider } = rows[0]!
+  const capability = catalogue.models.get(slug)?.capability ?? slug.slice(slug.lastIndexOf('/') + 1)
+  return { jobId, model: { slug, capability }, route: route ?? { upstream: provider, model: slug }, input }
 }
 
 function isOutOfTime(job: DuePoll): boolean {

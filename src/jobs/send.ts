@@ -8,8 +8,10 @@ import { acceptAttempt, beginAttempt, loseAttempt, refuseAttempt } from './attem
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { forget } from './forget.ts'
+import type { LendMedia } from './lend-media.ts'
+import type { ChosenRoute } from './routes.ts'
 import { failJobWithin } from './settle.ts'
-import { upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
+import { closeUpstream, openUpstream, upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
 
 /** What is to be known of a job that is sent. */
 export interface SentJob {
@@ -30,32 +32,30 @@ const sendWithinMs = 5_000
 
 /**
  * Makes one attempt at having the upstream take a job: writes it down, sends the job unless an earlier attempt may be alive,
- * and writes down what came of it. `isFailing`: the upstream's circuit counts failures.
+ * and writes down what came of it. `answer`: what is known without sending it.
  */
 export async function sendJob(
   context: JobContext,
-  provider: Provider,
+  chosen: ChosenRoute,
   request: ProviderRequest,
-  { job, isFailing }: { job: SentJob; isFailing: boolean },
+  { job, lend, answer }: { job: SentJob; lend: LendMedia; answer?: SubmitOutcome | undefined },
 ): Promise<void> {
   const { pool, clock, processId } = context
+  const { provider } = chosen.candidate
   const begunAt = performance.now()
   const at = clock.now()
   // false where the job has ended meanwhile: many files of slow servers can take longer than its time
   const begun = await beginAttempt(pool, job.id, {
-    provider: provider.name,
+    route: request.route,
+    listedCostMicroCents: chosen.listedCostMicroCents,
     processId,
     at,
     timeLimitMs: provider.timeLimitMs(request),
     answerLimitMs: 2 * submitLimitMs,
   })
   if (begun === undefined) return
-  const outcome = await send(context, provider, request, begunAt)
-  const write = async (answer: SubmitOutcome) => {
-    const isAnswer = ['accepted', 'refused', 'busy'].includes(answer.outcome)
-    if (isFailing && isAnswer) await upstreamAnswered(pool, provider.name)
-    await settle(context, provider, { job, ...begun }, answer)
-  }
+  const outcome = answer ?? (await send(context, provider, request, lend, begunAt))
+  const write = (found: SubmitOutcome) => settle(context, chosen, { job, ...begun }, found)
   try {
     // the answer is known here and nowhere else: it must not be lost for a database that is away for a moment
     await persist(context, () => write(outcome))
@@ -67,9 +67,10 @@ export async function sendJob(
 }
 
 async function send(
-  { callbackUrl }: JobContext,
+  { callbackUrl, isReachable }: JobContext,
   provider: Provider,
   request: ProviderRequest,
+  lend: LendMedia,
   begunAt: number,
 ): Promise<SubmitOutcome> {
   const submit = async (signal: AbortSignal): Promise<SubmitOutcome> => {
@@ -77,7 +78,11 @@ async function send(
       const cause = new Error('this process slept before it could send the job')
       return { outcome: 'unavailable', cause }
     }
-    return provider.submit(request, { signal, callbackUrl: callbackUrl(provider.name, request.jobId) })
+    return provider.submit(request, {
+      signal,
+      ...lend,
+      callbackUrl: isReachable ? callbackUrl(provider.name, request.jobId) : undefined,
+    })
   }
   try {
     return await durable('upstream.submit', () => withinTime(submitLimitMs, submit))
@@ -94,54 +99,83 @@ interface Sent {
 
 async function settle(
   context: JobContext,
-  provider: Provider,
+  chosen: ChosenRoute,
   { job, attemptId, number }: Sent,
   outcome: SubmitOutcome,
 ): Promise<void> {
   const { pool, clock, log } = context
+  const { provider, route } = chosen.candidate
   const answer = { jobId: job.id, attemptId, at: clock.now() }
+  if (chosen.isFailing && ['accepted', 'refused', 'closed', 'busy'].includes(outcome.outcome)) {
+    await upstreamAnswered(pool, provider.name)
+  }
+  if (chosen.wasClosed && ['accepted', 'refused', 'busy'].includes(outcome.outcome)) {
+    await openUpstream(pool, provider.name, route.model)
+  }
   switch (outcome.outcome) {
     case 'accepted': {
       const polled = { modelSlug: job.model_slug, elapsedMs: 0, asked: 0 }
-      const status = await acceptAttempt(
-        pool,
-        answer,
-        outcome.operation,
-        context.nextPollMs(provider, polled),
-      )
+      const firstPollMs = context.nextPollMs(provider, polled)
+      const status = await acceptAttempt(pool, answer, outcome.operation, firstPollMs)
       if (status !== undefined && status !== 'processing') {
         await forget(context, provider, job.id, outcome.operation)
       }
       return
     }
-    case 'refused':
-      await refuseAttempt(pool, answer, describe(outcome.message), async (client) => {
-        await failJobWithin(client, job.id, outcome, answer.at)
-      })
-      return
-    case 'busy':
-    case 'unavailable': {
-      const isBusy = outcome.outcome === 'busy'
-      log.warn(
-        { jobId: job.id, provider: provider.name, err: outcome.cause },
-        `submit not taken: ${outcome.outcome}`,
-      )
-      const delayMs = backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
-      if (isBusy) await upstreamBusy(pool, provider.name, outcome.retryAfterMs ?? busyDelayMs)
-      else await upstreamFailed(pool, provider.name)
-      const isOver = waitedFor(context, job) > (isBusy ? busyLimitMs : unservedLimitMs)
-      await refuseAttempt(pool, answer, describe(outcome.cause), async (client) => {
-        if (isOver) await failJobWithin(client, job.id, { code: 'PROVIDER_UNAVAILABLE' }, answer.at)
-        else await sendAnew(client, job.id, delayMs)
+    case 'refused': {
+      const { code, message, elsewhere = false } = outcome
+      const refusal = { cause: describe(message), code }
+      await refuseAttempt(pool, answer, refusal, async (client) => {
+        if (elsewhere && chosen.others > 0) await sendAnew(client, job.id, 0)
+        else await failJobWithin(client, job.id, { code, message }, answer.at)
       })
       return
     }
+    case 'closed': {
+      const cause = describe(outcome.cause)
+      log.error(
+        { jobId: job.id, upstream: provider.name, cause },
+        'an upstream takes no jobs; see upstream list',
+      )
+      const model = outcome.scope === 'model' ? route.model : ''
+      await closeUpstream(pool, { upstream: provider.name, model, cause })
+      // what to wait for, and whether for longer, is for the next dispatch to see
+      await refuseAttempt(pool, answer, { cause }, (client) => sendAnew(client, job.id, 0))
+      return
+    }
+    case 'busy':
+    case 'unavailable':
+      return notTaken(context, chosen, { job, attemptId, number }, outcome)
     // or whatever a provider says that is none of these
     default:
       log.warn({ jobId: job.id, provider: provider.name, err: outcome.cause }, 'answer of a submit lost')
       await upstreamFailed(pool, provider.name)
       await loseAttempt(pool, answer, describe(outcome.cause), 1_000)
   }
+}
+
+/** Tried again: at once where another upstream may take it, else after a while. */
+async function notTaken(
+  context: JobContext,
+  { candidate: { provider }, othersReady }: ChosenRoute,
+  { job, attemptId, number }: Sent,
+  outcome: Extract<SubmitOutcome, { outcome: 'busy' | 'unavailable' }>,
+): Promise<void> {
+  const { pool, clock, log } = context
+  const answer = { jobId: job.id, attemptId, at: clock.now() }
+  const isBusy = outcome.outcome === 'busy'
+  log.warn(
+    { jobId: job.id, provider: provider.name, err: outcome.cause },
+    `submit not taken: ${outcome.outcome}`,
+  )
+  if (isBusy) await upstreamBusy(pool, provider.name, outcome.retryAfterMs ?? busyDelayMs)
+  else await upstreamFailed(pool, provider.name)
+  const delayMs = othersReady > 0 ? 0 : backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
+  const isOver = waitedFor(context, job) > (isBusy ? busyLimitMs : unservedLimitMs)
+  await refuseAttempt(pool, answer, { cause: describe(outcome.cause) }, async (client) => {
+    if (isOver) await failJobWithin(client, job.id, { code: 'PROVIDER_UNAVAILABLE' }, answer.at)
+    else await sendAnew(client, job.id, delayMs)
+  })
 }
 
 /** Since the job was submitted, in ms. */

@@ -64,3 +64,37 @@ export async function upstreamBusy(db: Db, name: string, waitMs: number): Promis
     values: [name, saneRetryAfterMs(waitMs)],
   })
 }
+
+/** A first closing lasts this long, each further one in a row twice as long. */
+const shortestClosureMs = 60_000
+const longestClosureMs = 15 * 60_000
+
+/** The upstream takes no jobs before the operator has done something; `model`: none of this model, '' all. */
+export async function closeUpstream(
+  db: Db,
+  closure: { upstream: string; model: string; cause: string },
+): Promise<void> {
+  await db.query({
+    name: 'upstream-close',
+    text: `
+      insert into upstream_closures as c (upstream, model, cause, retry_at)
+      values ($1, $2, $3, now() + $4 * interval '1 ms')
+      on conflict (upstream, model) do update set
+        cause = excluded.cause,
+        -- those that were under way together are one finding
+        times = c.times + case when c.retry_at <= now() then 1 else 0 end,
+        retry_at = case when c.retry_at <= now()
+          then now() + least($5, $4 * power(2, least(10, c.times))) * interval '1 ms' else c.retry_at end`,
+    values: [closure.upstream, closure.model, closure.cause, shortestClosureMs, longestClosureMs],
+  })
+}
+
+/** The upstream takes jobs again: what was found closed is open. Without a model all of it. */
+export async function openUpstream(db: Db, upstream: string, model?: string): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'upstream-open',
+    text: `delete from upstream_closures where upstream = $1 and ($2::text is null or model in ('', $2))`,
+    values: [upstream, model ?? null],
+  })
+  return rowCount !== 0
+}

@@ -2,21 +2,40 @@ import type { JobFailureCode } from '../errors.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** An input file that the gateway has fetched and checked. The file is removed once `submit` has returned. */
-export type InputMedia = { path: string; contentType: string } & (
+/**
+ * An input file that the gateway has fetched and checked. The file is removed once `submit` has returned. `sourceUrl` is where
+ * the customer has it: what is there may have changed since.
+ */
+export type InputMedia = { path: string; contentType: string; sourceUrl?: string } & (
   | { kind: 'image'; width: number; height: number }
   | { kind: 'video'; width: number; height: number; durationSeconds: number; hasSound: boolean }
   | { kind: 'audio'; durationSeconds: number }
 )
 
-/** What a provider is told of one job. `input` fits the model's schema, with defaults filled in. */
-export interface ProviderRequest {
+/** A way to have a model's jobs made; the catalogue lists them in order of preference. */
+export interface Route {
+  upstream: string
+  /** What the upstream calls the model; its adapter knows how our input is said there. */
+  model: string
+  /** What every job of the route has, beside its input: a resolution, a tier. */
+  settings?: Record<string, string>
+}
+
+/** A job as it is described before its files are there. `input` fits the model's schema, with defaults filled in. */
+export interface JobDescription {
   /** The gateway's own id of the job. It is the idempotency key handed to the upstream, the same for every attempt. */
   jobId: string
   model: { slug: string; capability: string }
+  route: Route
   input: Record<string, Json>
+}
+
+/** What a provider is told of one job. */
+export interface ProviderRequest extends JobDescription {
   /** Fetched files by input field, nested ones by dotted path (`elements.characterImages`), in the input's order. */
   media: Record<string, InputMedia[]>
+  /** What `prepare` has made ready. */
+  prepared?: Json
 }
 
 /** What comes with every call: it must end when `signal` says so. */
@@ -24,22 +43,70 @@ export interface CallContext {
   signal: AbortSignal
 }
 
-/** With a submit comes the address at which the upstream may tell that the job has changed. */
-export interface SubmitContext extends CallContext {
-  callbackUrl: string
+export interface PrepareContext extends CallContext {
+  /**
+   * A URL at which the upstream can fetch exactly the bytes that were checked, for as long as the job may take; undefined where
+   * this server can't be reached from outside.
+   */
+  publish(file: InputMedia): Promise<string | undefined>
+  /** The picture as one of these types: the file itself where it is one, else the first of them made from it. */
+  picture(file: InputMedia, types: ('image/jpeg' | 'image/png')[]): Promise<InputMedia>
+}
+
+/** With a submit comes the address at which the upstream may tell that the job has changed, if it can reach this server. */
+export interface SubmitContext extends PrepareContext {
+  callbackUrl: string | undefined
+}
+
+export interface Refused {
+  outcome: 'refused'
+  code: JobFailureCode
+  message: string
+  elsewhere?: boolean
+}
+
+/**
+ * Not taken, nor will others be before the operator has done something: a wrong key, no credit, no permission, a model that is
+ * switched off. `scope`: all that goes to this upstream, or the model of the route alone.
+ */
+export interface Closed {
+  outcome: 'closed'
+  scope: 'upstream' | 'model'
+  cause: unknown
 }
 
 /** What became of a submit. Only `unknown` leaves open whether the upstream has the job; so does a thrown error. */
 export type SubmitOutcome =
   | { outcome: 'accepted'; operation: Json }
-  /** The upstream does not want this job, now or later; `message` is for the customer. */
-  | { outcome: 'refused'; code: JobFailureCode; message: string }
+  /**
+   * The upstream does not want this job, now or later; `message` is for the customer. `elsewhere`: that says nothing about
+   * what another upstream would do with it.
+   */
+  | Refused
+  | Closed
   /** Not taken because of a rate limit or of too many jobs at once: no fault of job or upstream. */
   | { outcome: 'busy'; retryAfterMs?: number; cause: unknown }
   /** Surely not taken, as the upstream is out of order (5xx before acceptance, no connection). */
   | { outcome: 'unavailable'; retryAfterMs?: number; cause: unknown }
   /** The answer was lost on the way. It is never sent again blindly. */
   | { outcome: 'unknown'; cause: unknown }
+
+/** What the upstream must have before a job can be sent. */
+export type PrepareOutcome =
+  | { outcome: 'ready'; prepared: Json }
+  /** It is being made ready: ask again in a while. */
+  | { outcome: 'pending'; delayMs: number }
+  /** The input files are needed for it. */
+  | { outcome: 'files' }
+  | Refused
+  | Closed
+  | Extract<SubmitOutcome, { outcome: 'busy' | 'unavailable' }>
+
+/** What the upstream says that it charged for a job: for the operator, in its own words, and in micro-cents where it says so in dollars. */
+export interface Billed {
+  microCents?: number
+  statement: Json
+}
 
 /** Whether the upstream has a job of our own id. */
 export type FindOutcome = { outcome: 'found'; operation: Json } | { outcome: 'absent' }
@@ -53,8 +120,8 @@ export interface ProviderOutput {
 /** How a job stands at the upstream; `absent`: it has no such job (any more). */
 export type PollOutcome =
   | { status: 'running' }
-  | { status: 'succeeded'; outputs: ProviderOutput[] }
-  | { status: 'failed'; code: JobFailureCode; message: string }
+  | { status: 'succeeded'; outputs: ProviderOutput[]; billed?: Billed }
+  | { status: 'failed'; code: JobFailureCode; message: string; billed?: Billed }
   | { status: 'absent' }
 
 /** Thrown by `poll`, `find` and `cancel` where the upstream asks for fewer calls: it counts as no failure. */
@@ -68,33 +135,91 @@ export class UpstreamBusy extends Error {
   }
 }
 
+/** What an upstream has POSTed to a job's callback URL. The bytes are as they came. */
+export interface UpstreamCallback {
+  headers: Record<string, string | string[] | undefined>
+  body: Buffer
+}
+
+/** Whether a callback is the upstream's own. `operation`: under which it has the job; only a genuine one is believed. */
+export type CallbackVerdict =
+  | { verdict: 'genuine'; operation?: Json }
+  /** Not signed, and it need not be: it is a hint that something has changed. */
+  | { verdict: 'unsigned' }
+  | { verdict: 'forged'; cause: string }
+
+/** The answer to one free authenticated call, in words for the operator. */
+export interface CheckOutcome {
+  isWell: boolean
+  explanation: string
+}
+
+/** What of an input an upstream can't do; `path` is the field. */
+export interface Unfit {
+  path: string
+  message: string
+}
+
 /**
  * One upstream. Implementations keep no job state beyond the opaque operation, and never sleep, retry, price, store
  * or log. A thrown error of `poll`, `find` or `cancel` means "no answer this time".
  */
 export interface Provider {
   name: string
-  /** Whether it can render jobs of this model. */
-  serves(model: { slug: string }): boolean
+  /** What of the input it can't do on this route; undefined if it can do all of it. Asked before the job is charged for. */
+  fits?(job: Pick<JobDescription, 'route' | 'input'>): Unfit | undefined
   /** How long the job must still wait before it may be sent, in ms; 0 sends it now. */
-  admit?(request: Pick<ProviderRequest, 'jobId' | 'input'>, waitedMs: number): number
+  admit?(request: Pick<JobDescription, 'jobId' | 'input'>, waitedMs: number): number
   /** How long such a job usually takes from acceptance to result, in ms; without it what was learnt counts. */
-  expectedMs?(request: Pick<ProviderRequest, 'model' | 'input'>): number
+  expectedMs?(request: Pick<JobDescription, 'model' | 'input'>): number
   /** How long this job may take from being sent to its result, in ms. */
-  timeLimitMs(request: Pick<ProviderRequest, 'model' | 'input'>): number
+  timeLimitMs(request: Pick<JobDescription, 'model' | 'input'>): number
   /** When to poll next, in ms from now, where what was learnt of the model should not decide; `elapsedMs` counts from acceptance. */
   pollDelayMs?(elapsedMs: number): number
   /** Most operations that one call of `poll` may ask about. */
   pollBatch: number
   /** How long after a lost submit the upstream may still come to have the job, in ms; 30,000 if not given. */
   settleMs?: number
+  /**
+   * Makes ready what the job refers to. Free, and safe to repeat from the start: it is asked before each attempt, first without
+   * files, until it answers `ready`.
+   */
+  prepare?(request: JobDescription | ProviderRequest, context: PrepareContext): Promise<PrepareOutcome>
   submit(request: ProviderRequest, context: SubmitContext): Promise<SubmitOutcome>
   /** One outcome per operation, in their order. */
   poll(operations: Json[], context: CallContext): Promise<PollOutcome[]>
   /** Looks a job up by our own id. Without it a lost submit can only be waited for. */
-  find?(jobId: string, context: CallContext): Promise<FindOutcome>
+  find?(job: JobDescription, context: CallContext): Promise<FindOutcome>
   /** True once the upstream has confirmed that the job is stopped and not charged for. */
   cancel?(operation: Json, context: CallContext): Promise<boolean>
   /** Called once the outputs are stored or the job has ended: what the provider keeps for it may go. */
-  forget?(operation: Json): Promise<void>
+  forget?(operation: Json, context: CallContext): Promise<void>
+  /** Tells whether a callback is the upstream's own. */
+  readCallback?(
+    callback: UpstreamCallback,
+    job: { jobId: string; route: Route },
+    context: CallContext,
+  ): Promise<CallbackVerdict>
+  /** Makes one free call with the credentials. */
+  check?(context: CallContext): Promise<CheckOutcome>
+}
+
+/** What the operator has set of an upstream. */
+export interface UpstreamSettings {
+  baseUrl: string
+  apiKey?: string
+  accessKey?: string
+  secretKey?: string
+  webhookSecret?: string
+}
+
+/** An upstream that this gateway can speak to, once there are credentials for it. */
+export interface Upstream {
+  name: string
+  /** As for people. */
+  title: string
+  defaultBaseUrl: string
+  /** The models that it knows how to be asked for: what routes may name. */
+  models: readonly string[]
+  open(settings: UpstreamSettings): Provider
 }

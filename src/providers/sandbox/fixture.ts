@@ -51,6 +51,7 @@ export function requestOf(
   return {
     jobId: 'job_1',
     model: { slug: 'kling/kling-omni-o1/text-to-video', capability: 'text-to-video' },
+    route: { upstream: 'sandbox', model: 'kling/kling-omni-o1/text-to-video' },
     input: { prompt: 'A quiet lake', duration: '1', resolution: '480p', ...input },
     media: {},
     ...extra,
@@ -75,6 +76,8 @@ export const callContext: CallContext = { signal: new AbortController().signal }
 export const submitContext: SubmitContext = {
   ...callContext,
   callbackUrl: 'https://gateway.example/callback',
+  publish: async () => undefined,
+  picture: async (file) => file,
 }
 
 /** How one job stands. */

@@ -43,13 +43,13 @@ function stateIn(storage: Storage): Promise<JobState | null> {
 
 async function handOver(storage: Storage, first: Sandbox, second: Sandbox): Promise<void> {
   const operation = await accepted(first, requestOf({}))
-  assert.deepEqual(await second.find!('job_1', callContext), { outcome: 'found', operation })
+  assert.deepEqual(await second.find!(requestOf({}), callContext), { outcome: 'found', operation })
   const outcome = await ended(second, operation)
   assert.equal(outcome.status, 'succeeded')
   const { source } = outcome.outputs[0]!
   assert.ok('key' in source && (await storage.stat(source.key)) !== undefined)
   assert.equal((await stateIn(storage))?.attempt, 1)
-  await second.forget!(operation)
+  await second.forget!(operation, callContext)
   // once it has heard that its render is done
   assert.deepEqual(await ended(first, operation), { status: 'absent' })
 }

@@ -9,6 +9,7 @@ import type { Storage } from '../../storage/storage.ts'
 import type { InputMedia, Json } from '../provider.ts'
 import {
   accepted,
+  callContext,
   ended,
   handClock,
   inStorage,
@@ -103,7 +104,7 @@ test('a submit that is given up ends at once and makes no job', async () => {
   await withSandbox(async ({ sandbox, storage }) => {
     const context = { ...submitContext, signal: AbortSignal.abort(new Error('too late')) }
     await assert.rejects(sandbox.submit(requestOf({}), context), /too late/)
-    assert.deepEqual(await sandbox.find!('job_1', submitContext), { outcome: 'absent' })
+    assert.deepEqual(await sandbox.find!(requestOf({}), submitContext), { outcome: 'absent' })
     assert.deepEqual(await keptIn(storage), [])
   })
 })
@@ -189,7 +190,7 @@ test('a busy sandbox lets further jobs wait before they start, and takes them on
     assert.equal(sandbox.admit!(requestOf({}), 0), 500)
     assert.equal(sandbox.admit!(requestOf({}), 60_000), 15_000)
     assert.equal(sandbox.admit!(requestOf({}), 600_000), 60_000)
-    for (const operation of operations) await sandbox.forget!(operation)
+    for (const operation of operations) await sandbox.forget!(operation, callContext)
     assert.equal(sandbox.admit!(requestOf({}), 0), 0)
   })
 })
@@ -255,10 +256,10 @@ test('forget removes all that is kept of the job, also in the middle of a render
   await withSandbox(async ({ sandbox, storage, directory }) => {
     const media = await pictureAt(join(directory, 'upload'), createCanvas(30, 20).toBuffer('image/png'))
     const operation = await accepted(sandbox, requestOf({ duration: '30' }, { media }))
-    await sandbox.forget!(operation)
+    await sandbox.forget!(operation, callContext)
     assert.deepEqual(await keptOfJobs(storage), [])
     assert.deepEqual(await polled(sandbox, operation), { status: 'absent' })
-    assert.deepEqual(await sandbox.find!('job_1', submitContext), { outcome: 'absent' })
+    assert.deepEqual(await sandbox.find!(requestOf({}), submitContext), { outcome: 'absent' })
   })
 })
 
@@ -272,7 +273,7 @@ test('a film that is done leaves nothing on the machine that made it', async () 
 test('a render that is not heard of stopping loses its thread, and the next one gets another', async () => {
   await withSandbox(async ({ sandbox, storage }) => {
     const operation = await accepted(sandbox, requestOf({ duration: '30' }, { jobId: 'job_1' }))
-    await sandbox.forget!(operation)
+    await sandbox.forget!(operation, callContext)
     assert.deepEqual(await keptOfJobs(storage), [])
     const next = await accepted(sandbox, requestOf({}, { jobId: 'job_2' }))
     assert.equal((await ended(sandbox, next)).status, 'succeeded')

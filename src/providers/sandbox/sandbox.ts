@@ -187,7 +187,6 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
       // the longer it has waited the longer until it asks again, so that a long line asks seldom
       return Math.min(longestBusyDelayMs, Math.max(busyDelayMs, waitedMs / 4))
     },
-    serves: () => true,
     pollBatch: 100,
     // What a submit that was given up still writes belongs to the same job, and is found by the next one.
     settleMs: 0,
@@ -210,7 +209,7 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
     },
     submit: (request, context) => within(context.signal, submit(request, context)),
     poll: (operations, { signal }) => within(signal, poll(operations)),
-    find: (jobId, { signal }) => within(signal, find(jobId)),
+    find: ({ jobId }, { signal }) => within(signal, find(jobId)),
     async forget(operation) {
       const job = jobOf(operation)
       await renderer.drop(job.jobId)

@@ -1,0 +1,89 @@
+import type { Json } from '../providers/provider.ts'
+import { backoffMs } from './backoff.ts'
+import type { JobContext } from './context.ts'
+import { rankRoutes } from './rank-routes.ts'
+import {
+  type Candidate,
+  type CandidateState,
+  type ChosenRoute,
+  type EarlierAttempt,
+  readRouteStates,
+} from './routes.ts'
+import { busyLimitMs, unservedLimitMs } from './send.ts'
+import type { Failure } from './settle.ts'
+import { upstreamWait } from './upstreams.ts'
+
+/** `limitMs`: a job that has waited for longer since its submit is given up. */
+export type RouteChoice = ChosenRoute | { waitMs: number; limitMs: number } | { failure: Failure }
+
+interface ChosenFor {
+  model_slug: string
+  input: Record<string, Json>
+  earlier: EarlierAttempt[]
+}
+
+const unservedDelayMs = 15_000
+
+/**
+ * Chooses the way for a job that is at no upstream. One that was lost on its way goes to the same upstream again and
+ * nowhere else, though that has said that it does not have it: its own guard against a second job is what is left if that was
+ * wrong.
+ */
+export async function chooseRoute(
+  context: Pick<JobContext, 'pool' | 'routeRecords' | 'medianMs'>,
+  all: Candidate[],
+  job: ChosenFor,
+): Promise<RouteChoice> {
+  const lost = job.earlier.find(({ status }) => status === 'absent')
+  const candidates = all.filter(
+    ({ provider, route }) => lost === undefined || isSame(lost, provider.name, route.model),
+  )
+  if (candidates.length === 0) return { waitMs: unservedDelayMs, limitMs: unservedLimitMs }
+  const learnt = { records: context.routeRecords, medianMs: context.medianMs }
+  const { model_slug: modelSlug, input, earlier } = job
+  const ranked = rankRoutes(
+    await readRouteStates(context.pool, candidates, { modelSlug, input, earlier }, learnt),
+  )
+  const possible = ranked.filter(({ standing }) => standing !== 'unfit' && standing !== 'refused')
+  const ready = possible.filter(({ standing }) => standing === 'ready')
+  for (const { state } of ready) {
+    const { waitMs } = await upstreamWait(context.pool, state.upstream)
+    if (waitMs > 0) continue
+    const others = possible.filter((other) => other.state !== state)
+    const fresh = others.filter(
+      ({ standing, state: { hasJustFailed } }) => standing === 'ready' && !hasJustFailed,
+    )
+    return {
+      candidate: state.candidate,
+      listedCostMicroCents: state.costMicroCents,
+      isFailing: state.isFailing,
+      wasClosed: state.closed !== undefined,
+      others: others.length,
+      othersReady: fresh.length,
+    }
+  }
+  if (possible.length === 0) return { failure: refusalOf(earlier) }
+  return waitFor(possible.map(({ state }) => state))
+}
+
+function isSame({ provider, model }: EarlierAttempt, name: string, routeModel: string): boolean {
+  return provider === name && (model === null || model === routeModel)
+}
+
+/** What the first that did not want it has said. */
+function refusalOf(earlier: EarlierAttempt[]): Failure {
+  const refusal = earlier.find(({ refusal_code }) => refusal_code !== null)
+  if (refusal === undefined) {
+    return { code: 'GENERATION_FAILED', message: 'No upstream that is set up can do this input.' }
+  }
+  return { code: refusal.refusal_code as Failure['code'], message: refusal.cause ?? '' }
+}
+
+function waitFor(states: CandidateState[]): { waitMs: number; limitMs: number } {
+  const shortest = Math.min(...states.map((state) => Math.max(state.waitMs, state.closed?.retryMs ?? 0, 250)))
+  // one that is merely busy is worth a longer wait than one that is out of order or closed
+  const isMerelyBusy = states.some(({ closed, isFailing }) => closed === undefined && !isFailing)
+  // a closed one may be opened by the operator at any time
+  const waitMs = backoffMs(0, { retryAfterMs: Math.min(shortest, unservedDelayMs) })
+  return { waitMs, limitMs: isMerelyBusy ? busyLimitMs : unservedLimitMs }
+}

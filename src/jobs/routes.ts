@@ -1,0 +1,190 @@
+import type { Logger } from 'pino'
+import type { Model, ModelRoute, ModelVersion } from '../catalogue/load.ts'
+import type { Clock } from '../clock.ts'
+import { coalesce } from '../coalesce.ts'
+import type { Db } from '../db.ts'
+import type { Mode } from '../ledger/ledger.ts'
+import { price } from '../pricing/price.ts'
+import type { Json, Provider } from '../providers/provider.ts'
+import { refreshed } from '../refreshed.ts'
+import type { RouteState } from './rank-routes.ts'
+
+/** A way to have a job made, by a provider that is set up. */
+export interface Candidate {
+  provider: Provider
+  route: ModelRoute
+}
+
+/** Which ways a model's jobs can go here, best first by the catalogue. */
+export type CandidatesOf = (mode: Mode, model: Model, version: ModelVersion) => Candidate[]
+
+/** Test jobs go to the sandbox and nowhere else, live jobs never there. */
+export function createCandidates(
+  sandbox: Provider,
+  upstreams: Provider[],
+  routesOf: (model: Model, version: ModelVersion) => ModelRoute[],
+): CandidatesOf {
+  return (mode, model, version) => {
+    if (mode === 'test') {
+      return [{ provider: sandbox, route: { upstream: sandbox.name, model: model.slug } }]
+    }
+    return routesOf(model, version).flatMap((route) => {
+      const provider = upstreams.find(({ name }) => name === route.upstream)
+      return provider === undefined ? [] : [{ provider, route }]
+    })
+  }
+}
+
+/** Why no live job of a version can be made here, for its customers. */
+export function whyUnavailable(
+  { slug, unavailable }: Model,
+  { routes }: ModelVersion,
+): { code: 'MODEL_NOT_FOUND' | 'CONFIG_ERROR'; reason: string } {
+  if (routes.length === 0) {
+    const reason = `No upstream makes ${slug} yet.`
+    return {
+      code: 'MODEL_NOT_FOUND',
+      reason: unavailable === undefined ? reason : `${reason} ${unavailable}`,
+    }
+  }
+  return { code: 'CONFIG_ERROR', reason: `No upstream of ${slug} is set up on this server.` }
+}
+
+/** What the upstream charges for a job by its list; undefined where that is not known. */
+export function listedCost({ cost }: ModelRoute, input: Record<string, unknown>): bigint | undefined {
+  if (cost === undefined) return undefined
+  const found = price(cost, input)
+  return 'costMicroCents' in found ? found.costMicroCents : undefined
+}
+
+interface Health {
+  name: string
+  failures: number
+  wait_ms: number
+  closures: { model: string; cause: string; retry_ms: number }[]
+}
+
+/** An attempt that was made at a job before. */
+export interface EarlierAttempt {
+  provider: string
+  /** What the upstream calls the model; null in one made before there were routes. */
+  model: string | null
+  status: string
+  refusal_code: string | null
+  cause: string | null
+  is_recent: boolean
+}
+
+export type CandidateState = RouteState & { candidate: Candidate; isFailing: boolean }
+
+/** What is known at the moment of each way that a job could go; by the database, which all processes share. */
+export async function readRouteStates(
+  db: Db,
+  candidates: Candidate[],
+  job: { modelSlug: string; input: Record<string, Json>; earlier?: EarlierAttempt[] },
+  learnt: { records: RouteRecords; medianMs(provider: string, modelSlug: string): number },
+): Promise<CandidateState[]> {
+  const { rows } = await db.query<Health>({
+    name: 'routes-health',
+    text: `
+      select name, coalesce(u.failures, 0) as failures,
+        greatest(0, coalesce(1000 * extract(epoch from greatest(u.open_until, u.busy_until) - now()), 0))::float8 as wait_ms,
+        (select coalesce(json_agg(json_build_object('model', model, 'cause', cause,
+           'retry_ms', greatest(0, 1000 * extract(epoch from retry_at - now())))), '[]')
+         from upstream_closures c where c.upstream = asked.name) as closures
+      from unnest($1::text[]) as asked (name) left join upstreams u using (name)`,
+    values: [[...new Set(candidates.map(({ provider }) => provider.name))]],
+  })
+  const health = new Map(rows.map((row) => [row.name, row]))
+  return candidates.map((candidate) => {
+    const { provider, route } = candidate
+    const { failures = 0, wait_ms: waitMs = 0, closures = [] } = health.get(provider.name) ?? {}
+    const closure = closures
+      .filter(({ model }) => model === '' || model === route.model)
+      .toSorted((a, b) => b.retry_ms - a.retry_ms)[0]
+    const mine = (job.earlier ?? []).filter(
+      (attempt) =>
+        attempt.provider === provider.name && attempt.model === route.model && attempt.status === 'refused',
+    )
+    return {
+      candidate,
+      upstream: provider.name,
+      model: route.model,
+      unfit: provider.fits?.({ route, input: job.input }),
+      hasRefused: mine.some(({ refusal_code }) => refusal_code !== null),
+      hasJustFailed: mine.some(({ is_recent }) => is_recent),
+      closed: closure && { cause: closure.cause, retryMs: closure.retry_ms },
+      waitMs,
+      isFailing: failures > 0,
+      costMicroCents: listedCost(route, job.input),
+      ...learnt.records(provider.name, job.modelSlug),
+      medianMs: learnt.medianMs(provider.name, job.modelSlug),
+    }
+  })
+}
+
+/** Where a job goes now. */
+export interface ChosenRoute {
+  candidate: Candidate
+  listedCostMicroCents: bigint | undefined
+  /** Its upstream's circuit counts failures. */
+  isFailing: boolean
+  /** It, or its upstream, was found closed: this job tries whether it is open again. */
+  wasClosed: boolean
+  /** Ways that the job may still go where this one refuses it for good. */
+  others: number
+  /** Those of them that can take it at once. */
+  othersReady: number
+}
+
+/** How the recent jobs of a provider and model ended, from memory, which may be a minute old. */
+export type RouteRecords = (provider: string, modelSlug: string) => { succeeded: number; failed: number }
+
+const recentJobs = 50
+const recordsAgeMs = 60_000
+
+/**
+ * Jobs of the last day count, up to 50. A customer's own doing (content, input files) is no failure of the route, and
+ * neither is a submit that was not taken: nothing was lost by it.
+ */
+export function createRouteRecords(context: { pool: Db; clock: Clock; log: Logger }): RouteRecords {
+  const load = coalesce<{ provider: string; modelSlug: string }, ReturnType<RouteRecords>>(50, (keys) =>
+    readRecords(context.pool, keys),
+  )
+  const known = new Map<string, () => ReturnType<RouteRecords> | undefined>()
+  return (provider, modelSlug) => {
+    const key = `${provider} ${modelSlug}`
+    let record = known.get(key)
+    if (record === undefined) {
+      record = refreshed(context, recordsAgeMs, () => load({ provider, modelSlug }))
+      known.set(key, record)
+    }
+    return record() ?? { succeeded: 0, failed: 0 }
+  }
+}
+
+/** Read at once; for the command line, which has no memory. */
+export async function readRecords(
+  db: Db,
+  keys: { provider: string; modelSlug: string }[],
+): Promise<{ succeeded: number; failed: number }[]> {
+  const { rows } = await db.query<{ succeeded: number; failed: number }>({
+    name: 'routes-records',
+    text: `
+      select
+        count(*) filter (where j.status = 'completed')::int as succeeded,
+        count(*) filter (where j.error_code in
+          ('GENERATION_FAILED', 'PROVIDER_UNAVAILABLE', 'PROVIDER_TIMEOUT', 'OUTPUT_UNAVAILABLE'))::int as failed
+      from unnest($1::text[], $2::text[]) with ordinality as asked (provider, model, place)
+      left join lateral (
+        select job_id from attempts
+        where attempts.provider = asked.provider and model_slug = asked.model and status in ('accepted', 'unknown')
+          and started_at > now() - interval '1 day'
+        order by started_at desc limit $3
+      ) a on true
+      left join jobs j on j.id = a.job_id
+      group by place order by place`,
+    values: [keys.map((key) => key.provider), keys.map((key) => key.modelSlug), recentJobs],
+  })
+  return rows
+}

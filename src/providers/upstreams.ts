@@ -1,0 +1,13 @@
+import type { Config, UpstreamName } from '../config.ts'
+import type { Provider, Upstream } from './provider.ts'
+
+/** Every upstream that this gateway can speak to. */
+export const upstreams: Partial<Record<UpstreamName, Upstream>> = {}
+
+/** Those that there are credentials for. */
+export function openUpstreams(settings: Config['upstreams']): Provider[] {
+  return Object.values(upstreams).flatMap((upstream) => {
+    const found = settings[upstream.name as UpstreamName]
+    return found === undefined ? [] : [upstream.open({ baseUrl: upstream.defaultBaseUrl, ...found })]
+  })
+}
