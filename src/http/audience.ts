@@ -1,5 +1,6 @@
 import type { Caller } from '../accounts/authenticate.ts'
 import type { Catalogue } from '../catalogue/load.ts'
+import type { CandidatesOf } from '../jobs/routes.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Services } from './services.ts'
 
@@ -10,8 +11,10 @@ export interface Audience {
   /** Undefined: somebody without a key. */
   caller: Caller | undefined
   origin: string
+  /** The ways that live jobs can go on this server. */
+  candidates: CandidatesOf
 }
 
-export function audienceOf({ catalogue, origin }: Services, caller: Caller): Audience {
-  return { catalogue, policy: caller.policy, caller, origin: origin() }
+export function audienceOf({ catalogue, origin, candidates }: Services, caller: Caller): Audience {
+  return { catalogue, policy: caller.policy, caller, origin: origin(), candidates }
 }

@@ -1,10 +1,12 @@
 import { type Static, Type } from 'typebox'
 import type { Model, ModelVersion } from '../../catalogue/load.ts'
+import { whyUnavailable } from '../../jobs/routes.ts'
 import { currentVersion } from '../../policy/versions.ts'
 import { visibleModels } from '../../policy/visibility.ts'
 import type { Audience } from '../audience.ts'
 import { pricing, pricingExample, toPricing } from '../pricing-answer.ts'
 import { logoUrl, providerFields } from '../provider-answers.ts'
+import { orNull } from '../schemas.ts'
 
 /** A model that takes jobs now, with the version that those get which name none. */
 export interface Offer {
@@ -31,6 +33,10 @@ export const entry = Type.Object({
   category: Type.String({ description: 'What comes out: video, image, audio or text.' }),
   capability: Type.String({ description: 'What it does, such as image-to-video.' }),
   pricing,
+  available: Type.Boolean({
+    description: 'Whether live jobs of it can be made on this server. Jobs of test keys always can.',
+  }),
+  unavailableReason: orNull(Type.String({ description: 'Why they can not; null if they can.' })),
   tags: Type.Array(Type.String()),
   ratings: Type.Object(
     { average: Type.Number({ minimum: 0 }), count: Type.Integer({ minimum: 0 }) },
@@ -46,13 +52,19 @@ export const entryExample: Static<typeof entry> = {
   category: 'video',
   capability: 'image-to-video',
   pricing: pricingExample,
+  available: true,
+  unavailableReason: null,
   tags: ['video', 'image-to-video', 'kling', 'quality-tiers'],
   ratings: { average: 0, count: 0 },
 }
 
 /** A model as the catalog's lists show it. */
-export function toEntry({ caller, origin }: Audience, { model, version }: Offer): Static<typeof entry> {
+export function toEntry(
+  { caller, origin, candidates }: Audience,
+  { model, version }: Offer,
+): Static<typeof entry> {
   const { slug, name, provider, category, capability, tags } = model
+  const available = candidates('live', model, version).length > 0
   return {
     slug,
     name,
@@ -60,6 +72,8 @@ export function toEntry({ caller, origin }: Audience, { model, version }: Offer)
     category,
     capability,
     pricing: toPricing(caller, model, version),
+    available,
+    unavailableReason: available ? null : whyUnavailable(model, version).reason,
     tags,
     ratings: { average: 0, count: 0 },
   }

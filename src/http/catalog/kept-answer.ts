@@ -17,7 +17,7 @@ type Answering<Answer> = (
  * `name` tells apart what one operation answers, and is kept only where `make` did not throw.
  */
 export function keptAnswer<Answer>(make: (audience: Audience, name: string) => Answer): Answering<Answer> {
-  // by policy alone: each server has policies of its own, and its origin and catalogue never change
+  // by policy alone: each server has policies of its own, and its origin, catalogue and upstreams never change
   const kept = new WeakMap<Policy, Map<string, Prepared<Answer>>>()
   return async (services, caller, reply, name = '') => {
     reply.header('vary', 'authorization, x-api-key')
@@ -29,9 +29,9 @@ export function keptAnswer<Answer>(make: (audience: Audience, name: string) => A
     const policy = await services.policies.recent()
     const answers = kept.get(policy) ?? new Map<string, Prepared<Answer>>()
     kept.set(policy, answers)
-    const { catalogue, origin } = services
-    const prepared =
-      answers.get(name) ?? new Prepared(make({ catalogue, policy, caller, origin: origin() }, name))
+    const { catalogue, origin, candidates } = services
+    const audience = { catalogue, policy, caller, origin: origin(), candidates }
+    const prepared = answers.get(name) ?? new Prepared(make(audience, name))
     answers.set(name, prepared)
     reply.header('cache-control', 'public, max-age=300')
     return prepared
