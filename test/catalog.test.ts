@@ -39,6 +39,12 @@ async function found(declared: AnyRoute, path: string): Promise<Answer['body']> 
 
 const logoUrl = (providerId: string) => `${gateway.url}/docs/logos/${providerId}.svg`
 
+/** This server has no keys of upstreams. */
+function whyNot({ slug, unavailable, versions: [version] }: Model): string {
+  if (version!.routes.length > 0) return `No upstream of ${slug} is set up on this server.`
+  return `No upstream makes ${slug} yet.${unavailable === undefined ? '' : ` ${unavailable}`}`
+}
+
 function entryOf(model: Model) {
   const { pricing } = model.versions[0]!
   return {
@@ -48,6 +54,8 @@ function entryOf(model: Model) {
     category: model.category,
     capability: model.capability,
     pricing: { ...pricing, baseCredits: pricing.baseCostMicroCents / 10_000 },
+    available: false,
+    unavailableReason: whyNot(model),
     tags: model.tags,
     ratings: { average: 0, count: 0 },
   }
