@@ -22,8 +22,10 @@ create table upstream_closures (
   -- how often in a row it was found closed
   times int not null default 1,
   closed_at timestamptz not null default now(),
-  -- when the next job may try whether it is open again
+  -- when one job may try whether it is open again
   retry_at timestamptz not null,
+  -- one is trying
+  is_probed boolean not null default false,
   primary key (upstream, model)
 );
 

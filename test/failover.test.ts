@@ -196,6 +196,21 @@ test('an upstream without credit is left out by the jobs that follow, of all mod
   assert.equal((await pool.query('select from upstream_closures')).rowCount, 0)
 })
 
+test('of the jobs that come once the time of a closure is over one tries whether the upstream is open again', async () => {
+  await pool.query(
+    "insert into upstream_closures (upstream, model, cause, retry_at) values ('first', '', 'no credit', now() - interval '1 s')",
+  )
+  const closed = { first: { submit: [closedFor('upstream')] } }
+  const ended = await Promise.all(Array.from({ length: 8 }, () => settled(closed)))
+  assert.equal(ended.filter(({ attempts }) => attempts[0].provider === 'first').length, 1)
+  assert.ok(ended.every(({ attempts }) => attempts.at(-1).provider === 'second'))
+  const { rows } = await pool.query(
+    'select times, is_probed, retry_at > now() as is_closed from upstream_closures',
+  )
+  assert.deepEqual(rows, [{ times: 2, is_probed: false, is_closed: true }])
+  await open()
+})
+
 test('a model that is switched off closes that model alone, for longer each time that it is found so', async () => {
   await settled({ first: { submit: [closedFor('model')] } })
   await pool.query("update upstream_closures set retry_at = now() - interval '1 s'")

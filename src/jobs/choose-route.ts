@@ -11,7 +11,7 @@ import {
 } from './routes.ts'
 import { busyLimitMs, unservedLimitMs } from './send.ts'
 import type { Failure } from './settle.ts'
-import { upstreamWait } from './upstreams.ts'
+import { probeClosed, upstreamWait } from './upstreams.ts'
 
 /** `limitMs`: a job that has waited for longer since its submit is given up. */
 export type RouteChoice = ChosenRoute | { waitMs: number; limitMs: number } | { failure: Failure }
@@ -23,6 +23,7 @@ interface ChosenFor {
 }
 
 const unservedDelayMs = 15_000
+const unfit: Failure = { code: 'GENERATION_FAILED', message: 'No upstream that is set up can do this input.' }
 
 /**
  * Chooses the way for a job that is at no upstream. One that was lost on its way goes to the same upstream again and
@@ -49,6 +50,8 @@ export async function chooseRoute(
   for (const { state } of ready) {
     const { waitMs } = await upstreamWait(context.pool, state.upstream)
     if (waitMs > 0) continue
+    const wasClosed = state.closed !== undefined
+    if (wasClosed && !(await probeClosed(context.pool, state.upstream, state.model))) continue
     const others = possible.filter((other) => other.state !== state)
     const fresh = others.filter(
       ({ standing, state: { hasJustFailed } }) => standing === 'ready' && !hasJustFailed,
@@ -57,12 +60,12 @@ export async function chooseRoute(
       candidate: state.candidate,
       listedCostMicroCents: state.costMicroCents,
       isFailing: state.isFailing,
-      wasClosed: state.closed !== undefined,
+      wasClosed,
       others: others.length,
       othersReady: fresh.length,
     }
   }
-  if (possible.length === 0) return { failure: refusalOf(earlier) }
+  if (possible.length === 0) return { failure: refusalOf(earlier) ?? unfit }
   return waitFor(possible.map(({ state }) => state))
 }
 
@@ -70,13 +73,10 @@ function isSame({ provider, model }: EarlierAttempt, name: string, routeModel: s
   return provider === name && (model === null || model === routeModel)
 }
 
-/** What the first that did not want it has said. */
-function refusalOf(earlier: EarlierAttempt[]): Failure {
+/** What the first upstream that did not want the job has said. */
+export function refusalOf(earlier: EarlierAttempt[]): Failure | undefined {
   const refusal = earlier.find(({ refusal_code }) => refusal_code !== null)
-  if (refusal === undefined) {
-    return { code: 'GENERATION_FAILED', message: 'No upstream that is set up can do this input.' }
-  }
-  return { code: refusal.refusal_code as Failure['code'], message: refusal.cause ?? '' }
+  return refusal && { code: refusal.refusal_code as Failure['code'], message: refusal.cause ?? '' }
 }
 
 function waitFor(states: CandidateState[]): { waitMs: number; limitMs: number } {

@@ -8,7 +8,7 @@ import type { Mode } from '../ledger/ledger.ts'
 import type { JobDescription, Json } from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
 import { loseAttempt } from './attempts.ts'
-import { chooseRoute, type RouteChoice } from './choose-route.ts'
+import { chooseRoute, type RouteChoice, refusalOf } from './choose-route.ts'
 import type { JobContext } from './context.ts'
 import { fetchInputs } from './inputs.ts'
 import { lendMedia } from './lend-media.ts'
@@ -155,7 +155,7 @@ async function waitUntilReady(context: JobContext, job: JobRow, delayMs: number)
 async function giveUp(
   context: JobContext,
   job: JobRow,
-  failure: Failure = { code: 'PROVIDER_UNAVAILABLE' },
+  failure: Failure = refusalOf(job.earlier) ?? { code: 'PROVIDER_UNAVAILABLE' },
 ): Promise<void> {
   await claimJob(context, job.id, 0)
   await failUnsent(context, job.id, failure)

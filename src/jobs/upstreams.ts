@@ -68,6 +68,8 @@ export async function upstreamBusy(db: Db, name: string, waitMs: number): Promis
 /** A first closing lasts this long, each further one in a row twice as long. */
 const shortestClosureMs = 60_000
 const longestClosureMs = 15 * 60_000
+/** Longer than a submit may take. */
+const probeClosedMs = 90_000
 
 /** The upstream takes no jobs before the operator has done something; `model`: none of this model, '' all. */
 export async function closeUpstream(
@@ -81,12 +83,25 @@ export async function closeUpstream(
       values ($1, $2, $3, now() + $4 * interval '1 ms')
       on conflict (upstream, model) do update set
         cause = excluded.cause,
-        -- those that were under way together are one finding
-        times = c.times + case when c.retry_at <= now() then 1 else 0 end,
-        retry_at = case when c.retry_at <= now()
-          then now() + least($5, $4 * power(2, least(10, c.times))) * interval '1 ms' else c.retry_at end`,
+        times = c.times + 1,
+        retry_at = now() + least($5, $4 * power(2, least(10, c.times))) * interval '1 ms',
+        is_probed = false
+      -- what was under way when it was found closed is the same finding
+      where c.is_probed or c.retry_at <= now()`,
     values: [closure.upstream, closure.model, closure.cause, shortestClosureMs, longestClosureMs],
   })
+}
+
+/** True for one of those that ask after a closure's time is over: its job tries whether the upstream is open again. */
+export async function probeClosed(db: Db, upstream: string, model: string): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'upstream-probe-closed',
+    text: `
+      update upstream_closures set retry_at = now() + $3 * interval '1 ms', is_probed = true
+      where upstream = $1 and model in ('', $2) and retry_at <= now()`,
+    values: [upstream, model, probeClosedMs],
+  })
+  return rowCount !== 0
 }
 
 /** The upstream takes jobs again: what was found closed is open. Without a model all of it. */
