@@ -1,8 +1,10 @@
 import type { Config, UpstreamName } from '../config.ts'
+import { fal } from './fal/fal.ts'
 import type { Provider, Upstream } from './provider.ts'
+import { wavespeed } from './wavespeed.ts'
 
 /** Every upstream that this gateway can speak to. */
-export const upstreams: Partial<Record<UpstreamName, Upstream>> = {}
+export const upstreams: Partial<Record<UpstreamName, Upstream>> = { fal, wavespeed }
 
 /** Those that there are credentials for. */
 export function openUpstreams(settings: Config['upstreams']): Provider[] {

@@ -1,0 +1,440 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { type Static, type TSchema, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { systemClock } from '../clock.ts'
+import type { JobFailureCode } from '../errors.ts'
+import { callUpstream, submitFailure, type UpstreamAnswer } from './call.ts'
+import { pollEach } from './poll-each.ts'
+import {
+  type CallContext,
+  type InputMedia,
+  type Json,
+  type PollOutcome,
+  type PrepareContext,
+  type Provider,
+  type ProviderRequest,
+  type Refused,
+  type Route,
+  type SubmitOutcome,
+  type Unfit,
+  type Upstream,
+  UpstreamBusy,
+  type UpstreamCallback,
+  type UpstreamSettings,
+} from './provider.ts'
+import { type Shot, shotSeconds } from './shots.ts'
+
+// WaveSpeedAI, in front of other makers' models. Its oddities:
+// - An answer has a `code` of its own beside the HTTP status, and either may tell of trouble.
+// - It has no list of tasks and knows none by an id of ours: a lost submit shows again only in its callback. Its client
+//   for Node repeats submits after a broken connection; we never do.
+// - Statuses are being added; what we do not know is still running.
+// - A task that its own eyes found unfit comes as completed, with has_nsfw_contents true: that is no output.
+// - Callbacks look like Standard Webhooks and are not: `v3,<hex>`, keyed with the secret's text, not what it stands for.
+// - DELETE of a waiting task ends it. Of a running one it gives back a part of the money at most, and of a finished one it
+//   takes away the result: so only waiting tasks are stopped.
+// - No data URIs: files go by URL alone. Without aspect_ratio (models with a picture) the picture's shape decides.
+// Sources: wavespeed.ai/docs (submit, result, delete, webhooks, errors), model pages, wavespeed-javascript 0.2.0.
+
+const edit = 'prompt! video images:4 keep_original_sound'
+const motion = 'prompt negative_prompt image video character_orientation keep_original_sound'
+const early = 'prompt! negative_prompt guidance_scale duration'
+const v3 = 'negative_prompt duration cfg_scale sound'
+const o3 = 'duration sound multi_prompt'
+
+/** What each model takes. `!`: it must be given; `:n`: so many at most. */
+const models: Record<string, string> = {
+  'kwaivgi/kling-v2.1-t2v-master': `${early} aspect_ratio`,
+  'kwaivgi/kling-v2.1-i2v-master': `${early} image`,
+  'kwaivgi/kling-v2.1-i2v-pro': `${early} image`,
+  'kwaivgi/kling-v2.1-i2v-pro/start-end-frame': `${early} image end_image`,
+  'kwaivgi/kling-v2.5-turbo-pro/text-to-video': `${early} aspect_ratio`,
+  'kwaivgi/kling-v2.5-turbo-pro/image-to-video': `${early} image last_image`,
+  'kwaivgi/kling-v2.5-turbo-std/image-to-video': `${early} image`,
+  'kwaivgi/kling-v2.6-pro/text-to-video': `prompt! ${v3} aspect_ratio`,
+  'kwaivgi/kling-v2.6-pro/image-to-video': `prompt! ${v3} image end_image`,
+  'kwaivgi/kling-v2.6-std/text-to-video': 'prompt! negative_prompt duration aspect_ratio',
+  'kwaivgi/kling-v2.6-std/image-to-video': 'prompt! negative_prompt duration image',
+  'kwaivgi/kling-video-o1/text-to-video': 'prompt! duration aspect_ratio',
+  'kwaivgi/kling-video-o1/image-to-video': 'prompt! duration image last_image',
+  'kwaivgi/kling-video-o1/reference-to-video':
+    'prompt! video images:7 keep_original_sound aspect_ratio duration',
+  'kwaivgi/kling-video-o1/video-edit': edit,
+  'kwaivgi/kling-video-o1/video-edit-fast': `${edit} aspect_ratio`,
+  'kwaivgi/kling-video-o1-std/text-to-video': 'prompt! duration aspect_ratio',
+  'kwaivgi/kling-video-o1-std/image-to-video': 'prompt! duration image last_image',
+  'kwaivgi/kling-video-o1-std/reference-to-video': 'prompt! video images:10 keep_original_sound duration',
+  'kwaivgi/kling-video-o1-std/video-edit': 'prompt! video images:10 keep_original_sound',
+  ...Object.fromEntries(
+    ['std', 'pro'].flatMap((tier) => [
+      [`kwaivgi/kling-v2.6-${tier}/motion-control`, motion],
+      [`kwaivgi/kling-v3.0-${tier}/text-to-video`, `prompt! ${v3} aspect_ratio`],
+      [`kwaivgi/kling-v3.0-${tier}/image-to-video`, `prompt ${v3} image end_image`],
+      [`kwaivgi/kling-v3.0-${tier}/motion-control`, motion],
+      [`kwaivgi/kling-video-o3-${tier}/text-to-video`, `prompt! ${o3} aspect_ratio`],
+      [`kwaivgi/kling-video-o3-${tier}/image-to-video`, `prompt ${o3} image end_image`],
+      [
+        `kwaivgi/kling-video-o3-${tier}/reference-to-video`,
+        'prompt! video images:7 sound keep_original_sound aspect_ratio duration',
+      ],
+      [`kwaivgi/kling-video-o3-${tier}/video-edit`, edit],
+    ]),
+  ),
+}
+
+/** What WaveSpeed calls our fields, where that is something else. */
+const counterparts: Record<string, string[]> = {
+  image_url: ['image'],
+  start_frame_url: ['image'],
+  end_image_url: ['end_image', 'last_image'],
+  end_frame_url: ['end_image', 'last_image'],
+  end_image: ['end_image', 'last_image'],
+  video_url: ['video'],
+  motion_video_url: ['video'],
+  cfg_scale: ['cfg_scale', 'guidance_scale'],
+  guidance_scale: ['guidance_scale', 'cfg_scale'],
+  has_sound: ['sound'],
+  multishot: ['multi_prompt'],
+}
+/** What asks for nothing that would not be so anyway; the second value of shot_type is not certain, so the first alone is said. */
+const asksNothing: Record<string, (value: Json) => boolean> = {
+  cfg_scale: (value) => value === 0.5,
+  guidance_scale: (value) => value === 0.5,
+  has_sound: (value) => value === 'false',
+  shot_type: (value) => value === 'customize',
+  aspect_ratio: () => true,
+  quality: () => true,
+}
+
+/** What a task's failure is called. */
+export const failures: Record<number, { code: JobFailureCode; message: string }> = {
+  1200: {
+    code: 'CONTENT_POLICY_VIOLATION',
+    message: 'The upstream refused prompt, input files or result by its content policy.',
+  },
+  1400: { code: 'GENERATION_FAILED', message: 'The upstream missed something in the input.' },
+  1401: { code: 'GENERATION_FAILED', message: 'The upstream could not use the input.' },
+  1402: { code: 'INPUT_MEDIA_UNREACHABLE', message: 'The upstream could not fetch an input file.' },
+  1403: { code: 'GENERATION_FAILED', message: 'The upstream could not make the video.' },
+  1405: { code: 'GENERATION_FAILED', message: 'The upstream could not make the video.' },
+  5000: { code: 'GENERATION_FAILED', message: 'The upstream broke down over the job.' },
+  5003: { code: 'PROVIDER_UNAVAILABLE', message: 'The upstream was out of order.' },
+  5004: { code: 'PROVIDER_TIMEOUT', message: 'The generation took longer than the upstream allows.' },
+}
+
+/** What a status, or a code in its place, says of a submit; those from 500 on: unknown. */
+export const submitStatuses: Record<number, 'closed: upstream' | 'closed: model' | 'busy' | 'unknown'> = {
+  401: 'closed: upstream',
+  402: 'closed: upstream',
+  403: 'closed: upstream',
+  404: 'closed: model',
+  // may come from something between WaveSpeed and us, after the request was read
+  408: 'unknown',
+  429: 'busy',
+}
+
+const defaultBaseUrl = 'https://api.wavespeed.ai/api/v3'
+const operationForm = Type.Object({ id: Type.String({ pattern: '^[A-Za-z0-9_-]{1,128}$' }) })
+const envelope = Type.Object({
+  code: Type.Integer(),
+  message: Type.Optional(Type.String()),
+  data: Type.Optional(Type.Unknown()),
+})
+const prediction = Type.Object({
+  status: Type.String(),
+  outputs: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())])),
+  code: Type.Optional(Type.Union([Type.Null(), Type.Integer()])),
+  has_nsfw_contents: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Boolean())])),
+})
+const balance = Type.Object({ balance: Type.Number() })
+const toleranceSeconds = 300
+
+export const wavespeed: Upstream = {
+  name: 'wavespeed',
+  title: 'WaveSpeedAI',
+  defaultBaseUrl,
+  models: Object.keys(models),
+  open: (settings) => createWaveSpeed(settings),
+}
+
+/** WaveSpeed with the operator's settings. */
+export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock): Provider {
+  const { baseUrl, apiKey = '', webhookSecret } = settings
+  const call = (method: 'GET' | 'POST' | 'DELETE', path: string, { signal }: CallContext, body?: Json) =>
+    callUpstream({
+      url: `${baseUrl}/${path}`,
+      method,
+      signal,
+      headers: { authorization: `Bearer ${apiKey}` },
+      ...(body !== undefined && { body }),
+    })
+  const hide = (text: string) => (apiKey === '' ? text : text.replaceAll(apiKey, '[key]'))
+  const pathOf = (operation: Json) => `predictions/${Value.Parse(operationForm, operation).id}`
+  const ask = async (operation: Json, context: CallContext) => {
+    const answer = await call('GET', `${pathOf(operation)}/result`, context)
+    return answer.status === 404 ? undefined : read(prediction, answer)
+  }
+
+  return {
+    name: 'wavespeed',
+    fits: unfitOf,
+    // tasks above the account's concurrency wait
+    timeLimitMs: () => 60 * 60_000,
+    pollBatch: 8,
+    async submit(request, context) {
+      const trouble = tooLong(request)
+      if (trouble !== undefined) return trouble
+      let body: Json
+      try {
+        body = bodyOf(request, await urlsOf(request.media, context))
+      } catch (cause) {
+        return { outcome: 'unavailable', cause }
+      }
+      const webhook =
+        context.callbackUrl === undefined ? '' : `?webhook=${encodeURIComponent(context.callbackUrl)}`
+      try {
+        return submitted(await call('POST', request.route.model + webhook, context, body), hide)
+      } catch (error) {
+        return submitFailure(error)
+      }
+    },
+    poll: (operations, context) =>
+      pollEach(operations, async (operation) => {
+        const found = await ask(operation, context)
+        return found === undefined ? { status: 'absent' } : outcomeOf(found)
+      }),
+    async cancel(operation, context) {
+      if ((await ask(operation, context))?.status !== 'created') return false
+      return read(prediction, await call('DELETE', pathOf(operation), context)).status === 'deleted'
+    },
+    async readCallback(callback) {
+      if (webhookSecret === undefined) return { verdict: 'unsigned' }
+      const cause = forgery(callback, webhookSecret, clock.now())
+      if (cause !== undefined) return { verdict: 'forged', cause }
+      const body = parse(callback.body)
+      return Value.Check(operationForm, body)
+        ? { verdict: 'genuine', operation: { id: body.id } }
+        : { verdict: 'genuine' }
+    },
+    async check(context) {
+      const asked = 'Asked for the balance, which takes a key and costs nothing:'
+      const answer = await call('GET', 'balance', context).catch((error: Error) => error)
+      if (answer instanceof Error) {
+        return {
+          isWell: false,
+          explanation: `${asked} ${hide(answer.message)}. See that this machine can reach WaveSpeed, and what WAVESPEED_BASE_URL says.`,
+        }
+      }
+      const data =
+        Value.Check(envelope, answer.json) && answer.json.code === 200 ? answer.json.data : undefined
+      if (answer.status === 200 && Value.Check(balance, data)) {
+        return {
+          isWell: data.balance > 0,
+          explanation: `${asked} the key was taken, and there are ${data.balance} US dollars.${data.balance > 0 ? '' : ' Add credit in the dashboard of WaveSpeed.'}`,
+        }
+      }
+      const isKey = answer.status === 401 || answer.status === 403
+      const remedy = isKey
+        ? 'the key was not taken. Copy WAVESPEED_API_KEY anew from the dashboard of WaveSpeed.'
+        : 'that is no answer of WaveSpeed. See what WAVESPEED_BASE_URL says, or try again later.'
+      return { isWell: false, explanation: `${asked} answered ${answer.status}: ${remedy}` }
+    },
+  }
+}
+
+function takes(model: string) {
+  const line = models[model]
+  if (line === undefined) throw new Error(`WaveSpeed has no model "${model}"`)
+  return line.split(' ').map((field) => {
+    const [, name = '', mark = ''] = /^([a-z_]+)(.*)$/.exec(field) ?? []
+    return { name, isNeeded: mark === '!', most: mark.startsWith(':') ? Number(mark.slice(1)) : undefined }
+  })
+}
+
+/** The model's own name for a field of ours. */
+function nameOf(field: string, model: string): string | undefined {
+  return takes(model).find(({ name }) => (counterparts[field] ?? [field]).includes(name))?.name
+}
+
+const isGiven = (value: Json | undefined) =>
+  value !== undefined &&
+  !(typeof value === 'string' && value.trim() === '') &&
+  !(Array.isArray(value) && value.length === 0)
+const shotsOf = (input: Record<string, Json>) => (input.multishot ?? []) as unknown as Shot[]
+
+function unfitOf({ route, input }: { route: Route; input: Record<string, Json> }): Unfit | undefined {
+  const { quality } = route.settings ?? {}
+  if (quality !== undefined && input.quality !== quality) {
+    return { path: 'quality', message: `is not possible with this model's upstream: give "${quality}".` }
+  }
+  const needed = takes(route.model).find(({ name, isNeeded }) => isNeeded && !isGiven(input[name]))
+  if (needed !== undefined)
+    return { path: needed.name, message: "is needed by this model's upstream: give it." }
+  // the length of a motion video, where it is ordered, is checked with the file
+  const without = (name: string) => name === 'duration' && nameOf('video', route.model) !== undefined
+  const asked = Object.keys(input).find(
+    (name) =>
+      isGiven(input[name]) &&
+      nameOf(name, route.model) === undefined &&
+      !without(name) &&
+      !asksNothing[name]?.(input[name]!),
+  )
+  if (asked !== undefined || (input.has_sound === 'true' && input.video_url !== undefined)) {
+    return {
+      path: asked ?? 'has_sound',
+      message: "is not possible with this model's upstream: leave it out.",
+    }
+  }
+  return tooMany(route, input)
+}
+
+function tooMany({ model }: Route, input: Record<string, Json>): Unfit | undefined {
+  const images = (input.images ?? []) as string[]
+  const listed = takes(model).find(({ name }) => name === 'images')?.most ?? 0
+  const most = input.video_url !== undefined && !model.includes('-std/') ? Math.min(4, listed) : listed
+  if (images.length > most) {
+    return { path: 'images', message: `are too many for this model's upstream: give at most ${most}.` }
+  }
+  if (!isGiven(input.multishot) || shotSeconds(shotsOf(input), Number(input.duration)) !== undefined)
+    return undefined
+  return { path: 'multishot', message: 'leaves a shot less than a second: give fewer or shorter shots.' }
+}
+
+/** A film to take movement from: shorter where the character stays as pictured, and no longer than was ordered. */
+function tooLong({ route, input, media }: ProviderRequest): Refused | undefined {
+  if (!route.model.endsWith('/motion-control')) return undefined
+  const isByPicture = (route.settings?.orientation ?? input.character_orientation) === 'image'
+  const most = Math.min(
+    isByPicture ? 10 : 30,
+    input.duration === undefined ? 30 : Number(input.duration) + 0.5,
+  )
+  const [field, films] = Object.entries(media).find(([, files]) => files[0]?.kind === 'video') ?? []
+  const film = films?.[0]
+  if (film?.kind !== 'video' || film.durationSeconds <= most + 0.05) return undefined
+  const message = `${field}: The video is ${film.durationSeconds.toFixed(1)} seconds long, but the upstream takes at most ${most} seconds for this job.`
+  return { outcome: 'refused', code: 'INPUT_MEDIA_INVALID', message, elsewhere: true }
+}
+
+/** Where WaveSpeed can fetch the files, by our names of the fields. */
+async function urlsOf(
+  media: Record<string, InputMedia[]>,
+  context: PrepareContext,
+): Promise<Record<string, string[]>> {
+  const urlOf = async (file: InputMedia) => {
+    const sent = file.kind === 'image' ? await context.picture(file, ['image/jpeg', 'image/png']) : file
+    const url = (await context.publish(sent)) ?? file.sourceUrl
+    if (url === undefined) throw new Error('a file of unknown origin, and no address to publish it at')
+    return url
+  }
+  const fields = Object.entries(media).map(
+    async ([field, files]) => [field, await Promise.all(files.map(urlOf))] as const,
+  )
+  return Object.fromEntries(await Promise.all(fields))
+}
+
+function bodyOf({ route, input }: ProviderRequest, urls: Record<string, string[]>): Json {
+  const body: Record<string, Json> = {}
+  for (const [field, value] of Object.entries(input)) {
+    const name = nameOf(field, route.model)
+    if (name === undefined || !isGiven(value)) continue
+    if (field in urls) body[name] = Array.isArray(value) ? urls[field]! : urls[field]![0]!
+    else if (name === 'duration') body.duration = Number(value)
+    else if (name === 'sound') body.sound = value === 'true'
+    else if (name === 'multi_prompt') {
+      const seconds = shotSeconds(shotsOf(input), Number(input.duration)) ?? []
+      body.multi_prompt = shotsOf(input).map(({ prompt }, index) => ({ prompt, duration: seconds[index]! }))
+      body.shot_type = 'customize'
+    } else body[name] = value
+  }
+  const { sound, orientation } = route.settings ?? {}
+  // no default of theirs is trusted where it has a price
+  const hasSound = takes(route.model).some(({ name }) => name === 'sound') && input.video_url === undefined
+  return {
+    ...body,
+    ...(hasSound && { sound: input.has_sound === 'true' || sound === 'on' }),
+    ...(orientation !== undefined && { character_orientation: orientation }),
+  }
+}
+
+function submitted(answer: UpstreamAnswer, hide: (text: string) => string): SubmitOutcome {
+  const { status, json, retryAfterMs } = answer
+  const { code, message = '', data } = Value.Check(envelope, json) ? json : { code: status }
+  if (status < 300 && code === 200 && Value.Check(operationForm, data)) {
+    return { outcome: 'accepted', operation: { id: data.id } }
+  }
+  const cause = new Error(hide(`WaveSpeed answered ${status}, code ${code}: ${message.slice(0, 300)}`))
+  const meaning = submitStatuses[status] ?? submitStatuses[code]
+  if (meaning === 'busy')
+    return { outcome: 'busy', cause, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+  if (meaning === 'closed: upstream') return { outcome: 'closed', scope: 'upstream', cause }
+  if (meaning === 'closed: model') return { outcome: 'closed', scope: 'model', cause }
+  const isRefusal =
+    (status >= 400 && status < 500) ||
+    (status < 300 && ((code >= 400 && code < 500) || (code >= 1000 && code < 5000)))
+  if (meaning === 'unknown' || !isRefusal) return { outcome: 'unknown', cause }
+  const { code: why, message: said } = failures[code] ?? failures[1401]!
+  const isCustomers = why === 'CONTENT_POLICY_VIOLATION' || why.startsWith('INPUT_MEDIA_')
+  return { outcome: 'refused', code: why, message: said, ...(!isCustomers && { elsewhere: true }) }
+}
+
+/** The answer to a question, or thrown: no answer this time. */
+function read<T extends TSchema>(schema: T, { status, json, retryAfterMs }: UpstreamAnswer): Static<T> {
+  const { code, data } = Value.Check(envelope, json) ? json : { code: status }
+  if (status === 429 || code === 429) throw new UpstreamBusy(retryAfterMs)
+  if (status < 300 && code === 200 && Value.Check(schema, data)) return data
+  throw new Error(`WaveSpeed answered ${status}, code ${code}, and nothing that can be used`)
+}
+
+function outcomeOf({
+  status,
+  outputs,
+  code,
+  has_nsfw_contents: flags,
+}: Static<typeof prediction>): PollOutcome {
+  switch (status) {
+    case 'completed': {
+      if (flags?.includes(true)) return { status: 'failed', ...failures[1200]! }
+      const urls = (outputs ?? []).filter(
+        (url) => typeof url === 'string' && /^https?:\/\//.test(url),
+      ) as string[]
+      return urls.length > 0
+        ? { status: 'succeeded', outputs: urls.map((url) => ({ type: 'video', source: { url } })) }
+        : { status: 'failed', code: 'OUTPUT_UNAVAILABLE', message: 'The result holds no video.' }
+    }
+    case 'failed':
+      return { status: 'failed', ...(failures[code ?? 0] ?? failures[1405]!) }
+    case 'timeout':
+      return { status: 'failed', ...failures[5004]! }
+    case 'cancelled':
+    case 'deleted':
+      return { status: 'failed', code: 'GENERATION_FAILED', message: 'The job was stopped at the upstream.' }
+    default:
+      return { status: 'running' }
+  }
+}
+
+/** Why a callback is not WaveSpeed's own; undefined: it is. */
+function forgery({ headers, body }: UpstreamCallback, secret: string, now: Date): string | undefined {
+  const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map(
+    (name) => headers[`webhook-${name}`],
+  )
+  if (typeof id !== 'string' || typeof timestamp !== 'string' || typeof signatures !== 'string')
+    return 'it is not signed'
+  // NaN is within nothing
+  if (!(Math.abs(now.getTime() / 1000 - Number(timestamp)) <= toleranceSeconds)) return 'its time is not now'
+  const key = secret.replace(/^whsec_/, '')
+  const right = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest()
+  const isRight = signatures.split(' ').some((signature) => {
+    const given = Buffer.from(/^v3,([0-9a-f]{64})$/i.exec(signature)?.[1] ?? '', 'hex')
+    return given.length === right.length && timingSafeEqual(given, right)
+  })
+  return isRight ? undefined : 'its signature is not right'
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString())
+  } catch {
+    return undefined
+  }
+}
