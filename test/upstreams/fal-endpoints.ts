@@ -1,7 +1,8 @@
 import { type Body, type Checked, compileBody, fields, list, type Schema } from './body-schema.ts'
 import type { MediaLimits } from './media.ts'
 
-// The inputs of fal's Kling endpoints, as the types of @fal-ai/client 1.10.1 have them, and its list prices of June 2026.
+// The inputs of fal's Kling endpoints, as the types of @fal-ai/client 1.10.1 have them, and its list prices. The limits
+// of pictures are published for o1 and those of texts for o3; here they hold for all.
 
 /** What one endpoint takes and what a second of its film costs in micro-dollars, where that is published. */
 export interface FalEndpoint {
@@ -100,13 +101,14 @@ function together(most: number): Schema {
   return { anyOf: sets }
 }
 
-const classicText = endpoint(
-  fields({ prompt, aspect_ratio, duration: fiveOrTen, negative_prompt, cfg_scale }, ['prompt']),
-)
+const classicText = (price: Price) =>
+  endpoint(fields({ prompt, aspect_ratio, duration: fiveOrTen, negative_prompt, cfg_scale }, ['prompt']), {
+    price,
+  })
 const classicImage = { prompt, image_url: picture, duration: fiveOrTen, negative_prompt, cfg_scale }
 const classicImages = endpoint(fields(classicImage, ['prompt', 'image_url']))
-const withTail = (terms: Terms) =>
-  endpoint(fields({ ...classicImage, tail_image_url: picture }, ['prompt', 'image_url']), terms)
+const withTail = (price: Price) =>
+  endpoint(fields({ ...classicImage, tail_image_url: picture }, ['prompt', 'image_url']), { price })
 
 const motion = {
   image_url: picture,
@@ -119,16 +121,18 @@ const motionRequired = ['image_url', 'video_url', 'character_orientation']
 const orientedByFilm = { properties: { character_orientation: { const: 'video' } } }
 const shortFilm = film({ seconds: [0, 10] })
 const motionRules = { if: orientedByFilm, else: { properties: { video_url: shortFilm } } }
-const motionTerms: Terms = { duration: 'as given' }
-const motionControl = endpoint(fields(motion, motionRequired, motionRules), motionTerms)
-const motionWithElement = endpoint(
-  fields({ ...motion, elements: list(imageElement, { maxItems: 1 }) }, motionRequired, {
-    if: orientedByFilm,
-    // an element goes with the orientation of the film only
-    else: { properties: { video_url: shortFilm, elements: { maxItems: 0 } } },
-  }),
-  motionTerms,
-)
+const motionTerms = (price: number): Terms => ({ duration: 'as given', price: [price] })
+const motionControl = (price: number) =>
+  endpoint(fields(motion, motionRequired, motionRules), motionTerms(price))
+const motionWithElement = (price: number) =>
+  endpoint(
+    fields({ ...motion, elements: list(imageElement, { maxItems: 1 }) }, motionRequired, {
+      if: orientedByFilm,
+      // an element goes with the orientation of the film only
+      else: { properties: { video_url: shortFilm, elements: { maxItems: 0 } } },
+    }),
+    motionTerms(price),
+  )
 
 const story = {
   prompt,
@@ -138,7 +142,7 @@ const story = {
   negative_prompt,
   cfg_scale,
 }
-const v3 = (price: Price): Record<string, FalEndpoint> => ({
+const v3 = (price: Price, motionPrice: number): Record<string, FalEndpoint> => ({
   'text-to-video': endpoint(fields({ ...story, aspect_ratio, shot_type: freeShotType }, [], oneOfPrompts), {
     sound: true,
     price,
@@ -157,10 +161,10 @@ const v3 = (price: Price): Record<string, FalEndpoint> => ({
     ),
     { sound: true, price },
   ),
-  'motion-control': motionWithElement,
+  'motion-control': motionWithElement(motionPrice),
 })
 
-const o1 = (editPrice: number): Record<string, FalEndpoint> => {
+const o1 = (editPrice: number, imagePrice?: Price): Record<string, FalEndpoint> => {
   const omni = { prompt, image_urls: list(picture), elements: list(omniElement) }
   const source = {
     ...omni,
@@ -173,6 +177,7 @@ const o1 = (editPrice: number): Record<string, FalEndpoint> => {
         'prompt',
         'start_image_url',
       ]),
+      imagePrice && { price: imagePrice },
     ),
     'reference-to-video': endpoint(
       fields({ ...omni, aspect_ratio, duration: between(3, 10) }, ['prompt'], together(7)),
@@ -237,20 +242,18 @@ const o3 = (price: Price, editPrice: number): Record<string, FalEndpoint> => {
   }
 }
 
-const v26Price: Price = [70_000, 140_000, 168_000]
 const v26 = { prompt, duration: fiveOrTen, generate_audio: flag, negative_prompt }
 
 const families: Record<string, Record<string, FalEndpoint>> = {
   'v2.1/standard': { 'image-to-video': classicImages },
-  'v2.1/pro': { 'image-to-video': withTail({ price: [98_000] }) },
-  'v2.1/master': { 'text-to-video': classicText, 'image-to-video': classicImages },
+  'v2.1/pro': { 'image-to-video': withTail([98_000]) },
+  'v2.1/master': { 'text-to-video': classicText([280_000]), 'image-to-video': classicImages },
   'v2.5-turbo/standard': { 'image-to-video': classicImages },
-  'v2.5-turbo/pro': { 'text-to-video': classicText, 'image-to-video': withTail({}) },
-  'v2.6/standard': { 'motion-control': motionControl },
+  'v2.5-turbo/pro': { 'text-to-video': classicText([70_000]), 'image-to-video': withTail([70_000]) },
+  'v2.6/standard': { 'motion-control': motionControl(70_000) },
   'v2.6/pro': {
     'text-to-video': endpoint(fields({ ...v26, aspect_ratio, cfg_scale }, ['prompt']), {
       sound: true,
-      price: v26Price,
     }),
     'image-to-video': endpoint(
       fields(
@@ -262,13 +265,13 @@ const families: Record<string, Record<string, FalEndpoint>> = {
         },
         ['prompt', 'start_image_url'],
       ),
-      { sound: true, price: v26Price },
+      { sound: true, price: [70_000, 140_000, 168_000] },
     ),
-    'motion-control': motionControl,
+    'motion-control': motionControl(112_000),
   },
-  'v3/standard': v3([84_000, 126_000, 154_000]),
-  'v3/pro': v3([112_000, 168_000, 196_000]),
-  o1: o1(168_000),
+  'v3/standard': v3([84_000, 126_000, 154_000], 126_000),
+  'v3/pro': v3([112_000, 168_000, 196_000], 168_000),
+  o1: o1(168_000, [112_000]),
   'o1/standard': o1(126_000),
   'o3/standard': o3([84_000, 112_000], 126_000),
   'o3/pro': o3([112_000, 140_000], 168_000),
