@@ -1,10 +1,11 @@
 import type { Config, UpstreamName } from '../config.ts'
 import { fal } from './fal/fal.ts'
+import { kling } from './kling/kling.ts'
 import type { Provider, Upstream } from './provider.ts'
 import { wavespeed } from './wavespeed.ts'
 
 /** Every upstream that this gateway can speak to. */
-export const upstreams: Partial<Record<UpstreamName, Upstream>> = { fal, wavespeed }
+export const upstreams: Partial<Record<UpstreamName, Upstream>> = { kling, fal, wavespeed }
 
 /** Those that there are credentials for. */
 export function openUpstreams(settings: Config['upstreams']): Provider[] {

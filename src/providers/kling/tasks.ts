@@ -1,0 +1,186 @@
+import { type Static, type TSchema, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import type { CallContext, FindOutcome, Json, PollOutcome } from '../provider.ts'
+import { type Answer, dataOf, isOk, type KlingApi } from './api.ts'
+import { billedOf, legacyBilledOf } from './billing.ts'
+import { type LegacyPath, legacyPaths } from './models.ts'
+
+/** What a job is known by. `path` is set in the legacy standard; `elementsOf`: elements were made under this job's id. */
+export interface Operation {
+  id: string
+  path?: LegacyPath
+  elementsOf?: string
+}
+
+const id = Type.String({ pattern: '^[\\w-]{1,128}$' })
+const storedOperation = Type.Object({
+  id,
+  path: Type.Optional(Type.Enum([...legacyPaths])),
+  elementsOf: Type.Optional(Type.String()),
+})
+
+const created = Type.Object({ id: Type.Union([id, Type.Integer()]) })
+const createdBefore = Type.Object({ task_id: Type.Union([id, Type.Integer()]) })
+
+const task = Type.Object({
+  id: Type.Union([id, Type.Integer()]),
+  status: Type.String(),
+  message: Type.Optional(Type.Unknown()),
+  outputs: Type.Optional(Type.Unknown()),
+  billing: Type.Optional(Type.Unknown()),
+})
+const legacyTask = Type.Object({
+  task_id: Type.Union([id, Type.Integer()]),
+  task_status: Type.String(),
+  task_status_msg: Type.Optional(Type.Unknown()),
+  task_result: Type.Optional(Type.Unknown()),
+})
+const outputs = Type.Array(Type.Object({ type: Type.String(), url: Type.Optional(Type.Unknown()) }))
+const legacyResult = Type.Object({
+  videos: Type.Array(Type.Object({ url: Type.Optional(Type.Unknown()) })),
+})
+
+export function readOperation(operation: Json): Operation {
+  return Value.Parse(storedOperation, operation)
+}
+
+/** The id in the answer to a submit; undefined where there is none that can be used. */
+export function createdId(data: unknown, path: LegacyPath | undefined): string | undefined {
+  if (path === undefined) return Value.Check(created, data) ? String(data.id) : undefined
+  return Value.Check(createdBefore, data) ? String(data.task_id) : undefined
+}
+
+/** The operation that a callback's body is about, with our own id of the job; undefined if it is about none. */
+export function calledBack(body: unknown): (Operation & { jobId: unknown }) | undefined {
+  const modern = Type.Object({ ...task.properties, external_id: Type.Optional(Type.Unknown()) })
+  return Value.Check(modern, body) ? { id: String(body.id), jobId: body.external_id } : undefined
+}
+
+/**
+ * One question for all jobs of the new standard, one each for those of the legacy one. If only some have no answer, these
+ * count as running: the others' answers are not thrown away.
+ */
+export async function pollTasks(
+  api: KlingApi,
+  operations: Operation[],
+  context: CallContext,
+): Promise<PollOutcome[]> {
+  const ids = operations.filter(({ path }) => path === undefined).map((operation) => operation.id)
+  const modern = ids.length === 0 ? undefined : askTasks(api, `task_ids=${ids.join(',')}`, context)
+  const settled = await Promise.allSettled(
+    operations.map(async (operation) =>
+      operation.path === undefined
+        ? outcomeOf(
+            api,
+            pick((await modern) ?? [], (found) => String(found.id) === operation.id),
+          )
+        : legacyOutcomeOf(api, await askLegacy(api, `${operation.path}/${operation.id}`, context)),
+    ),
+  )
+  const failed = settled.find((outcome) => outcome.status === 'rejected')
+  if (failed !== undefined && settled.every(({ status }) => status === 'rejected')) throw failed.reason
+  return settled.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : { status: 'running' }))
+}
+
+/** Looks a job up by our own id, which is the external one. */
+export async function findTask(
+  api: KlingApi,
+  jobId: string,
+  path: LegacyPath | undefined,
+  context: CallContext,
+): Promise<FindOutcome> {
+  if (path !== undefined) {
+    const found = await askLegacy(api, `${path}/${jobId}`, context)
+    if (found === undefined) return { outcome: 'absent' }
+    return { outcome: 'found', operation: { id: String(read(legacyTask, found).task_id), path } }
+  }
+  const found = pick(await askTasks(api, `external_task_ids=${jobId}`, context), () => true)
+  return found === undefined
+    ? { outcome: 'absent' }
+    : { outcome: 'found', operation: { id: String(found.id) } }
+}
+
+type Task = Static<typeof task>
+
+/** What can't be read of the list is undefined: it must not hide the others. */
+async function askTasks(api: KlingApi, query: string, context: CallContext): Promise<(Task | undefined)[]> {
+  const data = dataOf(api, await api.call('GET', `/tasks?${query}`, context))
+  return read(Type.Array(Type.Unknown()), data).map((item) => (Value.Check(task, item) ? item : undefined))
+}
+
+/** Undefined if it is not there; what can't be read may be it, and then there is no answer. */
+function pick(tasks: (Task | undefined)[], isWanted: (found: Task) => boolean): Task | undefined {
+  const found = tasks.find((item) => item !== undefined && isWanted(item))
+  if (found === undefined && tasks.includes(undefined)) throw unusable()
+  return found
+}
+
+/** A resource of the legacy standard; undefined: there is none. */
+export async function askLegacy(api: KlingApi, path: string, context: CallContext): Promise<unknown> {
+  const answer = await api.call('GET', path, context)
+  return isAbsent(answer) ? undefined : dataOf(api, answer)
+}
+
+// not 404/1203, though the table has that for a missing resource
+function isAbsent(answer: Answer): boolean {
+  return !isOk(answer) && answer.status === 400 && answer.code === 1201
+}
+
+function read<T extends TSchema>(schema: T, data: unknown): Static<T> {
+  if (Value.Check(schema, data)) return data
+  throw unusable()
+}
+
+function unusable(): Error {
+  return new Error('Kling answered nothing that can be used')
+}
+
+function outcomeOf(api: KlingApi, found: Task | undefined): PollOutcome {
+  if (found === undefined) return { status: 'absent' }
+  const made = Value.Check(outputs, found.outputs) ? found.outputs : []
+  const urls = made.filter(({ type }) => type === 'video').map(({ url }) => url)
+  return ended(api, { status: found.status, message: found.message, urls }, billedOf(found.billing))
+}
+
+function legacyOutcomeOf(api: KlingApi, data: unknown): PollOutcome {
+  if (data === undefined) return { status: 'absent' }
+  const { task_status, task_status_msg, task_result, ...rest } = read(legacyTask, data)
+  const urls = Value.Check(legacyResult, task_result) ? task_result.videos.map(({ url }) => url) : []
+  return ended(api, { status: task_status, message: task_status_msg, urls }, legacyBilledOf(rest))
+}
+
+/** The two standards spell success differently. */
+function ended(
+  api: KlingApi,
+  { status, message, urls }: { status: string; message: unknown; urls: unknown[] },
+  billed: ReturnType<typeof billedOf>,
+): PollOutcome {
+  const told = billed === undefined ? {} : { billed }
+  if (status === 'failed') {
+    const reason = api.hide(typeof message === 'string' ? message : '')
+    return { status: 'failed', ...failureOf(reason), ...told }
+  }
+  const films = urls.filter((url) => typeof url === 'string' && url !== '')
+  if (!['succeeded', 'succeed'].includes(status) || films.length === 0) return { status: 'running' }
+  return {
+    status: 'succeeded',
+    outputs: films.map((url) => ({ type: 'video' as const, source: { url: url as string } })),
+    ...told,
+  }
+}
+
+/**
+ * Kling gives no code for the failure of a task that it had taken. The text only decides between two codes that mean the
+ * same for money and for what happens next.
+ */
+export function failureOf(reason: string) {
+  const isPolicy = /\brisk\b|sensitive|polic(y|ies)|moderat|prohibited|violat|inappropriate/i.test(reason)
+  if (!isPolicy) {
+    return { code: 'GENERATION_FAILED' as const, message: 'The model could not make the video.' }
+  }
+  const quote = reason.replaceAll(/\s+/g, ' ').trim().slice(0, 160)
+  return {
+    code: 'CONTENT_POLICY_VIOLATION' as const,
+    message: `The content check of the model has stopped it: "${quote}"`,
+  }
+}
