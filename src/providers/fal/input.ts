@@ -20,6 +20,7 @@ export const fieldNames = {
 } as const
 
 const leaveOut = "is not possible with this model's upstream: leave it out."
+const mostPromptCharacters = 2_500
 const mostShotCharacters = 512
 const mostShots = 6
 
@@ -85,6 +86,9 @@ function tooMany(endpoint: Endpoint, input: Input): Unfit | undefined {
 }
 
 function unfitPrompt(route: Route, endpoint: Endpoint, input: Input): Unfit | undefined {
+  if (isExtending(route) && extending(textOf(input.prompt)).length > mostPromptCharacters) {
+    return { path: 'prompt', message: "is too long for this model's upstream: leave out a few words." }
+  }
   const isNeeded = !endpoint.isPromptOptional && !isExtending(route)
   if (!isNeeded || textOf(input.prompt) !== '' || shotsOf(input).length > 0) return undefined
   return { path: 'prompt', message: "is needed by this model's upstream: say what the video shows." }
@@ -115,28 +119,35 @@ function multiPrompt(input: Input): { prompt: string; duration: string }[] {
   const seconds = shotSeconds(shotsOf(input), Number(input.duration)) ?? []
   return shotsOf(input).map((shot, index) => {
     const words = [textOf(input.prompt), shot.prompt.trim()].filter((text) => text !== '').join(' ')
-    return { prompt: mentioning(words, input, index === 0), duration: String(seconds[index]) }
+    return {
+      prompt: mentioning(words, input, index === 0 ? mostShotCharacters : 0),
+      duration: String(seconds[index]),
+    }
   })
 }
 
 /**
  * fal knows references as @Image1, @Element1, which customers need not know: @ and an element's own name is put that way, and
- * where a prompt names no reference, all of them are named at its end.
+ * where a prompt names no reference, all of them are named at its end if there is room.
  */
-function mentioning(words: string, input: Input, isFirst: boolean): string {
+function mentioning(words: string, input: Input, room = 0): string {
   const elements = elementsOf(input)
-  const said = elements.reduce((text, { name }, index) => {
-    const isNamed = name !== undefined && name.trim() !== ''
-    return isNamed ? text.replaceAll(`@${name.trim()}`, () => `@Element${index + 1}`) : text
-  }, words)
-  if (!isFirst || /@(Image|Element)\d/.test(said)) return said
-  const names = [
+  const names = elements.map(({ name }) => textOf(name))
+  const said = names
+    .filter((name) => name !== '')
+    // the longest first: one may begin like another
+    .toSorted((a, b) => b.length - a.length)
+    .reduce((text, name) => text.replaceAll(`@${name}`, () => `@Element${names.indexOf(name) + 1}`), words)
+  const all = [
     ...imagesOf(input).map((_, index) => `@Image${index + 1}`),
     ...elements.map((_, index) => `@Element${index + 1}`),
   ]
-  return names.length === 0 ? said : `${said} With ${names.join(', ')}.`
+  const more = `${said} With ${all.join(', ')}.`
+  return all.length === 0 || /@(Image|Element)\d/.test(said) || more.length > room ? said : more
 }
 
+/** A video is gone on with by asking for the shot after it. */
+const extending = (prompt: string) => `The next shot of @Video1${prompt === '' ? '.' : `: ${prompt}`}`
 const isExtending = ({ model }: Route) => model.endsWith('/extend-video')
 
 /** What is asked of fal. Sound is always said, since it is on, and charged for, where nothing is. */
@@ -169,10 +180,9 @@ function words(route: Route, endpoint: Endpoint, input: Input): Input {
   if (endpoint.shots !== undefined && shotsOf(input).length > 0) {
     return { multi_prompt: multiPrompt(input), shot_type: 'customize' }
   }
-  const prompt = mentioning(textOf(input.prompt), input, true)
+  const prompt = mentioning(textOf(input.prompt), input, mostPromptCharacters)
   const isIntelligent = input.shot_type === 'intelligent' && { shot_type: 'intelligent' }
-  // a video is gone on with by asking for the shot after it
-  if (isExtending(route)) return { prompt: `The next shot of @Video1${prompt === '' ? '.' : `: ${prompt}`}` }
+  if (isExtending(route)) return { prompt: extending(prompt) }
   return prompt === '' ? {} : { prompt, ...isIntelligent }
 }
 
