@@ -89,7 +89,11 @@ function priceOf(
   body: Body,
   sound: boolean,
 ): number {
-  if (Array.isArray(body.voice_ids) && body.voice_ids.length > 0) return withVoice
+  const { voice_ids: voices = [], elements = [] } = body as {
+    voice_ids?: string[]
+    elements?: { voice_id?: string }[]
+  }
+  if (voices.length > 0 || elements.some(({ voice_id }) => voice_id !== undefined)) return withVoice
   return (body.generate_audio ?? sound) ? withSound : silent
 }
 

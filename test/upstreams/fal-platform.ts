@@ -10,7 +10,7 @@ export interface FalPlatform {
   answer(question: Question): Answer | undefined
 }
 
-// fal bills in units of what it pays for itself
+// so measured of o3; the others' prices are whole tenths of it too
 const microUsdPerUnit = 140_000
 
 /** The units that a request is billed with; of an endpoint without a published price, its seconds. */
