@@ -16,6 +16,7 @@ export interface Account {
 /** A condition that must not hold, and what is said if it does. */
 export type Rule = [isBroken: boolean, message: string]
 
+/** What was read out of a good body. */
 export interface Order {
   model: string
   /** Places that it takes of those that a pack gives. */
@@ -37,8 +38,11 @@ export interface Product {
   read(body: unknown, account: Account): Order | string
 }
 
+/** True or false. */
 export const flag = { type: 'boolean' }
+/** Text of any length but none. */
 export const anyText = { type: 'string', minLength: 1 }
+/** What is looked at elsewhere, or not at all. */
 export const anything = {}
 
 /** Text of at most so many characters, and not none. */
@@ -51,18 +55,22 @@ export function note(maxLength: number): object {
   return { type: 'string', maxLength }
 }
 
+/** One of these words. */
 export function oneOf(...values: string[]): object {
   return { enum: values }
 }
 
+/** A number from one to another, both included. */
 export function between(minimum: number, maximum: number, type: 'integer' | 'number' = 'integer'): object {
   return { type, minimum, maximum }
 }
 
+/** So many of the same, at most and at least. */
 export function list(items: object, maxItems: number, minItems = 0): object {
   return { type: 'array', items, maxItems, minItems }
 }
 
+/** Fields by their names; no others are taken. */
 export function record(properties: Record<string, object>, required: string[] = []): object {
   return { type: 'object', additionalProperties: false, properties, required }
 }
@@ -82,6 +90,7 @@ export function firstBroken(rules: Rule[]): string | undefined {
   return rules.find(([isBroken]) => isBroken)?.[1]
 }
 
+/** Whether the text is an address of the web. */
 export function isUrl(value: string): boolean {
   return ['http:', 'https:'].includes(URL.parse(value)?.protocol ?? '')
 }

@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { createCanvas } from '@napi-rs/canvas'
-import { Webhook } from 'standardwebhooks'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import { type Callback, callBack } from './callback.ts'
+import type { Callback } from './callback.ts'
 import { klingError, noSuchPath, parseExactly, success } from './kling-answers.ts'
 import { authFault } from './kling-auth.ts'
+import { openCallbacks } from './kling-callbacks.ts'
 import { customElements, openElements } from './kling-elements.ts'
 import { legacyImages } from './kling-legacy.ts'
 import { legacyVideos } from './kling-legacy-videos.ts'
@@ -23,7 +22,7 @@ import {
   usualOutputs,
 } from './kling-tasks.ts'
 import { openLine } from './line.ts'
-import { filmFrom, isLoopback } from './media.ts'
+import { filmFrom } from './media.ts'
 import { type Answer, type ProtocolServer, type Question, startProtocolServer } from './protocol-server.ts'
 
 export type { Callback } from './callback.ts'
@@ -64,17 +63,15 @@ const products = new Map(
   [...newProducts, ...legacyVideos, ...legacyImages, customElements].map((one) => [one.path, one]),
 )
 const deletions = ['/v1/general/delete-advanced-elements', '/v1/general/delete-elements']
-const once = { attempts: 1, timeoutMs: 5_000, gapMs: 0 }
 
 /** Kling's open platform, both generations of its API, by what is written of it. */
 export async function startKling(options: KlingOptions = {}): Promise<KlingServer> {
   const { apiKey = 'kling-api-key', accessKey = 'kling-access-key', clock = systemClock } = options
   const { secretKey = 'kling-secret-key-of-32-characters', places = {}, switchedOff = ['kling-v1'] } = options
   const tasks = new Map<string, Task>()
-  const callbacks: Callback[] = []
   const elements = openElements()
-  const stopping = new AbortController()
-  const deliveries = new Map<string, Promise<void>>()
+  const secrets = [options.webhookSecret ?? []].flat()
+  const callbacks = openCallbacks(clock, secrets, options.signsLegacyCallbacks ?? true)
   const line = openLine<Task>(clock, Number.POSITIVE_INFINITY, end)
   const nowMs = () => clock.now().getTime()
   let costsAskedAt = Number.NEGATIVE_INFINITY
@@ -95,19 +92,7 @@ export async function startKling(options: KlingOptions = {}): Promise<KlingServe
     if (task.status === status) return
     task.status = status
     task.updatedAt = nowMs()
-    const { callbackUrl } = task.order
-    // whatever else a test names as its callback is not ours to call
-    if (callbackUrl === undefined || !isLoopback(callbackUrl)) return
-    const body = JSON.stringify(view(task))
-    const send = () =>
-      callBack(callbackUrl, body, signerFor(task), once, (one) => callbacks.push(one), stopping.signal)
-    deliveries.set(task.id, (deliveries.get(task.id) ?? Promise.resolve()).then(send))
-  }
-
-  function signerFor({ product }: Task): (body: string) => Record<string, string> {
-    const isSigned = product.generation === 'new' || (options.signsLegacyCallbacks ?? true)
-    const secrets = isSigned ? [options.webhookSecret ?? []].flat() : []
-    return secrets.length === 0 ? () => ({}) : (body) => signature(secrets, body, clock.now())
+    callbacks.tell(task, view(task))
   }
 
   function parentOf({ path, body }: Task): Output | undefined {
@@ -245,26 +230,15 @@ export async function startKling(options: KlingOptions = {}): Promise<KlingServe
   return {
     ...server,
     tasks,
-    callbacks,
+    callbacks: callbacks.sent,
     apiKey,
     accessKey,
     secretKey,
     async stop() {
-      stopping.abort()
       line.close()
-      await Promise.all(deliveries.values())
+      await callbacks.close()
       await server.stop()
     },
-  }
-}
-
-/** The headers of Standard Webhooks, with a signature by each secret. */
-function signature(secrets: string[], body: string, at: Date): Record<string, string> {
-  const id = randomUUID()
-  return {
-    'webhook-id': id,
-    'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-    'webhook-signature': secrets.map((secret) => new Webhook(secret).sign(id, at, body)).join(' '),
   }
 }
 
