@@ -62,7 +62,8 @@ export const staleTokenCodes: readonly (number | undefined)[] = [1003, 1004]
 export function treatmentOf({ status, code }: { status: number; code: number | undefined }): Treatment {
   const known = errors.find((error) => error.code === code)
   if (known !== undefined && (status < 500 || known.status >= 500)) return known.treatment
-  if (status >= 500 || status < 300) return 'unknown'
+  // 408 and 499 may come after the request was read
+  if (status >= 500 || status < 300 || status === 408 || status === 499) return 'unknown'
   return withoutCode(status, code !== undefined)
 }
 
