@@ -36,6 +36,7 @@ export async function startGateway(options: {
   settings?: Partial<Config>
   upstreams?: Provider[]
   routesOf?: ServeOptions['routesOf']
+  wrapStorage?: ServeOptions['wrapStorage']
 }): Promise<Gateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'filmgate-gateway-'))
   const config = loadConfig({
@@ -45,10 +46,11 @@ export async function startGateway(options: {
     FILMGATE_ALLOW_PRIVATE_NETWORK: options.allowPrivateNetwork ? '1' : '',
   })
   const log = pino({ level: process.env.FILMGATE_TEST_LOG ?? 'silent' }, pino.destination(2))
-  const { role = 'all', settings, upstreams, routesOf } = options
+  const { role = 'all', settings, upstreams, routesOf, wrapStorage } = options
   const server = await serve({ ...config, ...settings, role }, log, () => {}, {
     ...(upstreams && { upstreams }),
     ...(routesOf && { routesOf }),
+    ...(wrapStorage && { wrapStorage }),
   })
   const url = server.url!
   let stopped: Promise<void> | undefined

@@ -150,6 +150,14 @@ export async function loseAttempt(
   )
 }
 
+/** Whether an attempt is still to be answered by whoever sends it: others may have taken that for dead. */
+export async function isSending(db: Db, attemptId: string): Promise<boolean> {
+  const { rowCount } = await db.query("select from attempts where id = $1 and status = 'sending'", [
+    attemptId,
+  ])
+  return rowCount === 1
+}
+
 /** The upstream has said that it knows nothing of a lost submit. `then` may send the job anew. */
 export async function missAttempt(
   pool: pg.Pool,

@@ -1,11 +1,6 @@
-import type {
-  JobDescription,
-  PrepareContext,
-  PrepareOutcome,
-  Provider,
-  ProviderRequest,
-} from '../providers/provider.ts'
+import type { JobDescription, PrepareOutcome, Provider, ProviderRequest } from '../providers/provider.ts'
 import { withinTime } from '../time-limit.ts'
+import { type LendMedia, lendWithin } from './lend-media.ts'
 
 const prepareLimitMs = 60_000
 const nothing: PrepareOutcome = { outcome: 'ready', prepared: null }
@@ -14,11 +9,13 @@ const nothing: PrepareOutcome = { outcome: 'ready', prepared: null }
 export async function makeReady(
   provider: Provider,
   request: JobDescription | ProviderRequest,
-  lend: Omit<PrepareContext, 'signal'>,
+  lend: LendMedia,
 ): Promise<PrepareOutcome> {
   if (provider.prepare === undefined) return nothing
   try {
-    return await withinTime(prepareLimitMs, (signal) => provider.prepare!(request, { signal, ...lend }))
+    return await withinTime(prepareLimitMs, (signal) =>
+      provider.prepare!(request, { signal, ...lendWithin(lend) }),
+    )
   } catch (cause) {
     return { outcome: 'unavailable', cause }
   }

@@ -1,14 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Db, isTransient, isUnavailable, storable } from '../db.ts'
 import { durable } from '../fault-points.ts'
-import type { Provider, ProviderRequest, SubmitOutcome } from '../providers/provider.ts'
+import {
+  MediaUnusable,
+  NotSent,
+  type Provider,
+  type ProviderRequest,
+  type Refused,
+  type SubmitOutcome,
+} from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
 import { withinTime } from '../time-limit.ts'
-import { acceptAttempt, beginAttempt, loseAttempt, refuseAttempt } from './attempts.ts'
+import { acceptAttempt, beginAttempt, isSending, loseAttempt, refuseAttempt } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { forget } from './forget.ts'
-import type { LendMedia } from './lend-media.ts'
+import { type LendMedia, lendWithin } from './lend-media.ts'
 import type { ChosenRoute } from './routes.ts'
 import { failJobWithin } from './settle.ts'
 import { closeUpstream, openUpstream, upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
@@ -54,8 +61,9 @@ export async function sendJob(
     answerLimitMs: 2 * submitLimitMs,
   })
   if (begun === undefined) return
-  const outcome = answer ?? (await send(context, provider, request, lend, begunAt))
-  const write = (found: SubmitOutcome) => settle(context, chosen, { job, ...begun }, found)
+  const { media } = request
+  const outcome = answer ?? (await send(context, provider, request, { lend, begunAt, ...begun }))
+  const write = (found: SubmitOutcome) => settle(context, chosen, { job, media, ...begun }, found)
   try {
     // the answer is known here and nowhere else: it must not be lost for a database that is away for a moment
     await persist(context, () => write(outcome))
@@ -67,12 +75,17 @@ export async function sendJob(
 }
 
 async function send(
-  { callbackUrl, isReachable }: JobContext,
+  { pool, callbackUrl, isReachable }: JobContext,
   provider: Provider,
   request: ProviderRequest,
-  lend: LendMedia,
-  begunAt: number,
+  { lend, begunAt, attemptId }: { lend: LendMedia; begunAt: number; attemptId: string },
 ): Promise<SubmitOutcome> {
+  // lending may take longer than others wait for a process that sleeps
+  const confirm = async () => {
+    if (performance.now() - begunAt > sendWithinMs && !(await isSending(pool, attemptId))) {
+      throw new Error('others have taken this process for dead')
+    }
+  }
   const submit = async (signal: AbortSignal): Promise<SubmitOutcome> => {
     if (performance.now() - begunAt > sendWithinMs) {
       const cause = new Error('this process slept before it could send the job')
@@ -80,19 +93,21 @@ async function send(
     }
     return provider.submit(request, {
       signal,
-      ...lend,
+      ...lendWithin(lend, confirm),
       callbackUrl: isReachable ? callbackUrl(provider.name, request.jobId) : undefined,
     })
   }
   try {
     return await durable('upstream.submit', () => withinTime(submitLimitMs, submit))
   } catch (cause) {
-    return { outcome: 'unknown', cause }
+    const isUnsent = cause instanceof NotSent || cause instanceof MediaUnusable
+    return { outcome: isUnsent ? 'unavailable' : 'unknown', cause }
   }
 }
 
 interface Sent {
   job: SentJob
+  media: ProviderRequest['media']
   attemptId: string
   number: number
 }
@@ -100,12 +115,16 @@ interface Sent {
 async function settle(
   context: JobContext,
   chosen: ChosenRoute,
-  { job, attemptId, number }: Sent,
+  sent: Sent,
   outcome: SubmitOutcome,
 ): Promise<void> {
   const { pool, clock, log } = context
   const { provider, route } = chosen.candidate
+  const { job, attemptId } = sent
   const answer = { jobId: job.id, attemptId, at: clock.now() }
+  if (outcome.outcome === 'unavailable' && outcome.cause instanceof MediaUnusable) {
+    return refuse(context, chosen, sent, refusalOf(outcome.cause, sent.media))
+  }
   if (chosen.isFailing && ['accepted', 'refused', 'closed', 'busy'].includes(outcome.outcome)) {
     await upstreamAnswered(pool, provider.name)
   }
@@ -122,15 +141,8 @@ async function settle(
       }
       return
     }
-    case 'refused': {
-      const { code, message, elsewhere = false } = outcome
-      const refusal = { cause: describe(message), code }
-      await refuseAttempt(pool, answer, refusal, async (client) => {
-        if (elsewhere && chosen.others > 0) await sendAnew(client, job.id, 0)
-        else await failJobWithin(client, job.id, { code, message }, answer.at)
-      })
-      return
-    }
+    case 'refused':
+      return refuse(context, chosen, sent, outcome)
     case 'closed': {
       const cause = describe(outcome.cause)
       log.error(
@@ -145,13 +157,33 @@ async function settle(
     }
     case 'busy':
     case 'unavailable':
-      return notTaken(context, chosen, { job, attemptId, number }, outcome)
+      return notTaken(context, chosen, sent, outcome)
     // or whatever a provider says that is none of these
     default:
       log.warn({ jobId: job.id, provider: provider.name, err: outcome.cause }, 'answer of a submit lost')
       await upstreamFailed(pool, provider.name)
       await loseAttempt(pool, answer, describe(outcome.cause), 1_000)
   }
+}
+
+async function refuse(
+  { pool, clock }: JobContext,
+  { others }: ChosenRoute,
+  { job, attemptId }: Sent,
+  { code, message, elsewhere = false }: Refused,
+): Promise<void> {
+  const answer = { jobId: job.id, attemptId, at: clock.now() }
+  await refuseAttempt(pool, answer, { cause: describe(message), code }, async (client) => {
+    if (elsewhere && others > 0) await sendAnew(client, job.id, 0)
+    else await failJobWithin(client, job.id, { code, message }, answer.at)
+  })
+}
+
+/** Not the upstream's word: it was asked nothing. */
+function refusalOf({ file, message }: MediaUnusable, media: ProviderRequest['media']): Refused {
+  const field = Object.keys(media).find((name) => media[name]?.includes(file))
+  const told = field === undefined ? message : `${field}: ${message}`
+  return { outcome: 'refused', code: 'INPUT_MEDIA_INVALID', message: told }
 }
 
 /** Tried again: at once where another upstream may take it, else after a while. */
@@ -168,9 +200,10 @@ async function notTaken(
     { jobId: job.id, provider: provider.name, err: outcome.cause },
     `submit not taken: ${outcome.outcome}`,
   )
+  const isOurs = outcome.cause instanceof NotSent
   if (isBusy) await upstreamBusy(pool, provider.name, outcome.retryAfterMs ?? busyDelayMs)
-  else await upstreamFailed(pool, provider.name)
-  const delayMs = othersReady > 0 ? 0 : backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
+  else if (!isOurs) await upstreamFailed(pool, provider.name)
+  const delayMs = othersReady > 0 && !isOurs ? 0 : backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
   const isOver = waitedFor(context, job) > (isBusy ? busyLimitMs : unservedLimitMs)
   await refuseAttempt(pool, answer, { cause: describe(outcome.cause) }, async (client) => {
     if (isOver) await failJobWithin(client, job.id, { code: 'PROVIDER_UNAVAILABLE' }, answer.at)

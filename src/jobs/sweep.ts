@@ -5,6 +5,7 @@ import { deleteOldUploads } from '../uploads/uploads.ts'
 import { reviveWebhooks } from '../webhooks/deliveries.ts'
 import { adoptJob } from './adopt.ts'
 import type { JobContext } from './context.ts'
+import { removeLentFiles } from './lent-files.ts'
 import { collectKey } from './polls.ts'
 import { deleteExpiredOutputs } from './retention.ts'
 import { failJob } from './settle.ts'
@@ -20,7 +21,8 @@ const atOnce = 500
 
 /**
  * Finds jobs and webhooks that no task looks after any more, and removes what has outlived its use: idempotency
- * keys after 24 hours, uploads after their last use, outputs past their account's retention, files of tasks that died.
+ * keys after 24 hours, uploads after their last use, files lent to upstreams, outputs past their account's retention, files
+ * of tasks that died.
  */
 export async function sweep(context: SweepContext): Promise<void> {
   const dayAgo = new Date(context.clock.now().getTime() - dayMs)
@@ -29,6 +31,7 @@ export async function sweep(context: SweepContext): Promise<void> {
     () => reviveWebhooks(context),
     () => context.pool.query('delete from idempotency_keys where created_at < $1', [dayAgo]),
     () => deleteOldUploads(context.pool, context.storage, dayAgo),
+    () => removeLentFiles(context),
     () => deleteExpiredOutputs(context),
     () => removeDeadTasks(context.pool, dayMs),
     () => removeOldFiles(context),

@@ -1,6 +1,7 @@
 import { type Canvas, createCanvas, type Image, loadImage } from '@napi-rs/canvas'
 
 const jpegQuality = 85
+const pictureQuality = 92
 const thumbnailWidth = 480
 
 /** The picture of a file that `readImage` accepts, or undefined if its data does not decode to the last row. */
@@ -43,6 +44,15 @@ export async function drawThumbnail(
     step = scaled(step, Math.ceil(step.width / 2), Math.ceil(step.height / 2))
   }
   return scaled(step, width, height).encode('jpeg', jpegQuality)
+}
+
+/** The whole picture, upright. A JPEG is drawn on white. */
+export async function encodePicture(picture: Image, type: 'image/jpeg' | 'image/png'): Promise<Uint8Array> {
+  const { width, height } = picture
+  if (type === 'image/jpeg') return scaled(picture, width, height).encode('jpeg', pictureQuality)
+  const canvas = createCanvas(width, height)
+  canvas.getContext('2d').drawImage(picture, 0, 0)
+  return canvas.encode('png')
 }
 
 /** How bright a picture is on average and how much that varies over it, both on a scale of 0 to 255. */

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises'
 import { Piscina } from 'piscina'
 import { limitedTo } from '../limited-to.ts'
 import type { InputCheck } from './check.ts'
+import type { Conversion, PictureType } from './convert.ts'
 import { defaultMaxPixels, type InputKind } from './image.ts'
 import type { Inspection } from './inspect.ts'
 
@@ -12,6 +13,8 @@ export interface Media {
   checkInput(path: string, kinds: InputKind[]): Promise<InputCheck>
   /** What a finished output is, with its poster and thumbnail. */
   inspect(path: string): Promise<Inspection>
+  /** Makes a picture of one of these types, at `target`. */
+  convert(path: string, target: string, types: PictureType[]): Promise<Conversion>
   close(): Promise<void>
 }
 
@@ -33,7 +36,7 @@ export function createMedia(options: { maxPixels?: number; taskTimeLimitMs?: num
   pool.on('error', () => {})
   // Our own queue before the pool's, so that a task's time starts with the task and not with its waiting.
   const queue = limitedTo(1)
-  const run = <T extends InputCheck | Inspection>(name: string, path: string, more = {}) =>
+  const run = <T extends InputCheck | Inspection | Conversion>(name: string, path: string, more = {}) =>
     queue(async (): Promise<T | { ok: false; message: string }> => {
       // An error loses its code on the way out of a thread, so that a file which is not there is met here.
       await access(path)
@@ -58,6 +61,7 @@ export function createMedia(options: { maxPixels?: number; taskTimeLimitMs?: num
   return {
     checkInput: (path, kinds) => run<InputCheck>('checkInput', path, { kinds }),
     inspect: (path) => run<Inspection>('inspect', path),
+    convert: (path, target, types) => run<Conversion>('convert', path, { target, types }),
     close: () => pool.destroy(),
   }
 }

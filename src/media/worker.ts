@@ -1,4 +1,5 @@
 import { checkInputHere } from './check.ts'
+import { convertHere, type PictureType } from './convert.ts'
 import type { InputKind } from './image.ts'
 import { inspectHere } from './inspect.ts'
 
@@ -14,4 +15,9 @@ export function checkInput({ path, maxPixels, kinds }: Task & { kinds: InputKind
 
 export function inspect({ path, maxPixels }: Task) {
   return inspectHere(path, maxPixels)
+}
+
+/** Makes a picture of another type. */
+export function convert({ path, ...options }: Task & { target: string; types: PictureType[] }) {
+  return convertHere(path, options)
 }

@@ -43,14 +43,40 @@ export interface CallContext {
   signal: AbortSignal
 }
 
+/**
+ * `publish` and `picture` are called before anything is sent: a submit in which one of them throws has sent nothing. What they
+ * throw is let through, or handed on as the `cause` of `unavailable`.
+ */
 export interface PrepareContext extends CallContext {
   /**
    * A URL at which the upstream can fetch exactly the bytes that were checked, for as long as the job may take; undefined where
    * this server can't be reached from outside.
    */
   publish(file: InputMedia): Promise<string | undefined>
-  /** The picture as one of these types: the file itself where it is one, else the first of them made from it. */
+  /**
+   * The picture as one of these types: the file itself where it is one, else made from it, upright, the first frame of a moving
+   * one: a PNG, or where that is not wanted or larger than 10 MB a JPEG.
+   */
   picture(file: InputMedia, types: ('image/jpeg' | 'image/png')[]): Promise<InputMedia>
+}
+
+/** Thrown by `publish` and `picture` where they can't be done now. The job is sent later: the upstream has failed in nothing. */
+export class NotSent extends Error {
+  constructor(cause: unknown) {
+    super('an input file could not be made ready', { cause })
+    this.name = 'NotSent'
+  }
+}
+
+/** Thrown by `picture` for one that is no use: the job is refused. `message` is for the customer. */
+export class MediaUnusable extends Error {
+  readonly file: InputMedia
+
+  constructor(file: InputMedia, message: string) {
+    super(message)
+    this.name = 'MediaUnusable'
+    this.file = file
+  }
 }
 
 /** With a submit comes the address at which the upstream may tell that the job has changed, if it can reach this server. */

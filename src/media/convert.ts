@@ -1,0 +1,32 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { decodeImage, encodePicture } from './draw.ts'
+import { maxInputBytes, readImage } from './image.ts'
+
+/** The types that every upstream with pictures takes one of. */
+export type PictureType = 'image/jpeg' | 'image/png'
+
+/** What a picture was made into. `message` may be shown to the customer. */
+export type Conversion =
+  | { ok: true; contentType: PictureType; width: number; height: number }
+  | { ok: false; message: string }
+
+/**
+ * Makes a picture of one of these types, upright, the first frame of a moving one, and writes it to `target`: a PNG, which
+ * loses nothing, unless that is not wanted or larger than pictures may be. Decodes on the calling thread.
+ */
+export async function convertHere(
+  path: string,
+  { target, types, maxPixels }: { target: string; types: PictureType[]; maxPixels: number },
+): Promise<Conversion> {
+  const bytes = await readFile(path)
+  const found = await readImage(bytes, maxPixels)
+  if (!found.ok) return found
+  const picture = await decodeImage(bytes, found.contentType)
+  if (picture === undefined) return { ok: false, message: 'The picture cannot be decoded.' }
+  // as decoded: the header's own size does not know of an orientation in every format
+  const { width, height } = picture
+  const png = types.includes('image/png') ? await encodePicture(picture, 'image/png') : undefined
+  const isPng = png !== undefined && (png.length <= maxInputBytes.image || !types.includes('image/jpeg'))
+  await writeFile(target, isPng ? png : await encodePicture(picture, 'image/jpeg'))
+  return { ok: true, contentType: isPng ? 'image/png' : 'image/jpeg', width, height }
+}
