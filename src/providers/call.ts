@@ -91,7 +91,7 @@ export async function callUpstream(call: UpstreamCall): Promise<UpstreamAnswer> 
       },
       ...(call.body !== undefined && { body: stringifyExact(call.body) }),
     })
-    const json = parse(await read(body, call.maxBytes ?? defaultMaxBytes))
+    const json = parseJson(await read(body, call.maxBytes ?? defaultMaxBytes))
     return { status, headers, json, retryAfterMs: retryAfterMs(headers) }
   } catch (error) {
     throw new CallFailed(call.url, codeOf(error), error instanceof NotConnected)
@@ -117,7 +117,8 @@ async function read(body: Dispatcher.ResponseData['body'], maxBytes: number): Pr
   return Buffer.concat(chunks).toString()
 }
 
-function parse(text: string | undefined): unknown {
+/** Undefined where it is no JSON. */
+export function parseJson(text: string | undefined): unknown {
   if (text === undefined) return undefined
   try {
     return parseExact(text)

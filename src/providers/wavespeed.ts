@@ -2,8 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { systemClock } from '../clock.ts'
-import type { JobFailureCode } from '../errors.ts'
-import { callUpstream, submitFailure, type UpstreamAnswer } from './call.ts'
+import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from './call.ts'
 import { pollEach } from './poll-each.ts'
 import {
   type CallContext,
@@ -22,6 +21,7 @@ import {
   type UpstreamCallback,
   type UpstreamSettings,
 } from './provider.ts'
+import { byMeaning, type Failure, type Meaning, refusedFor } from './refusal.ts'
 import { type Shot, shotSeconds } from './shots.ts'
 
 // WaveSpeedAI, in front of other makers' models. Its oddities:
@@ -107,7 +107,7 @@ const asksNothing: Record<string, (value: Json) => boolean> = {
 }
 
 /** What a task's failure is called. */
-export const failures: Record<number, { code: JobFailureCode; message: string }> = {
+export const failures: Record<number, Failure> = {
   1200: {
     code: 'CONTENT_POLICY_VIOLATION',
     message: 'The upstream refused prompt, input files or result by its content policy.',
@@ -123,7 +123,7 @@ export const failures: Record<number, { code: JobFailureCode; message: string }>
 }
 
 /** What a status, or a code in its place, says of a submit; those from 500 on: unknown. */
-export const submitStatuses: Record<number, 'closed: upstream' | 'closed: model' | 'busy' | 'unknown'> = {
+export const submitStatuses: Record<number, Meaning> = {
   401: 'closed: upstream',
   402: 'closed: upstream',
   403: 'closed: upstream',
@@ -211,33 +211,16 @@ export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock)
       if (webhookSecret === undefined) return { verdict: 'unsigned' }
       const cause = forgery(callback, webhookSecret, clock.now())
       if (cause !== undefined) return { verdict: 'forged', cause }
-      const body = parse(callback.body)
+      const body = parseJson(callback.body.toString())
       return Value.Check(operationForm, body)
         ? { verdict: 'genuine', operation: { id: body.id } }
         : { verdict: 'genuine' }
     },
     async check(context) {
-      const asked = 'Asked for the balance, which takes a key and costs nothing:'
       const answer = await call('GET', 'balance', context).catch((error: Error) => error)
-      if (answer instanceof Error) {
-        return {
-          isWell: false,
-          explanation: `${asked} ${hide(answer.message)}. See that this machine can reach WaveSpeed, and what WAVESPEED_BASE_URL says.`,
-        }
-      }
-      const data =
-        Value.Check(envelope, answer.json) && answer.json.code === 200 ? answer.json.data : undefined
-      if (answer.status === 200 && Value.Check(balance, data)) {
-        return {
-          isWell: data.balance > 0,
-          explanation: `${asked} the key was taken, and there are ${data.balance} US dollars.${data.balance > 0 ? '' : ' Add credit in the dashboard of WaveSpeed.'}`,
-        }
-      }
-      const isKey = answer.status === 401 || answer.status === 403
-      const remedy = isKey
-        ? 'the key was not taken. Copy WAVESPEED_API_KEY anew from the dashboard of WaveSpeed.'
-        : 'that is no answer of WaveSpeed. See what WAVESPEED_BASE_URL says, or try again later.'
-      return { isWell: false, explanation: `${asked} answered ${answer.status}: ${remedy}` }
+      const { isWell, words } = standing(answer)
+      const asked = 'Asked for the balance, which takes a key and costs nothing:'
+      return { isWell, explanation: `${asked} ${hide(words)}` }
     },
   }
 }
@@ -363,18 +346,12 @@ function submitted(answer: UpstreamAnswer, hide: (text: string) => string): Subm
     return { outcome: 'accepted', operation: { id: data.id } }
   }
   const cause = new Error(hide(`WaveSpeed answered ${status}, code ${code}: ${message.slice(0, 300)}`))
-  const meaning = submitStatuses[status] ?? submitStatuses[code]
-  if (meaning === 'busy')
-    return { outcome: 'busy', cause, ...(retryAfterMs !== undefined && { retryAfterMs }) }
-  if (meaning === 'closed: upstream') return { outcome: 'closed', scope: 'upstream', cause }
-  if (meaning === 'closed: model') return { outcome: 'closed', scope: 'model', cause }
-  const isRefusal =
-    (status >= 400 && status < 500) ||
-    (status < 300 && ((code >= 400 && code < 500) || (code >= 1000 && code < 5000)))
-  if (meaning === 'unknown' || !isRefusal) return { outcome: 'unknown', cause }
-  const { code: why, message: said } = failures[code] ?? failures[1401]!
-  const isCustomers = why === 'CONTENT_POLICY_VIOLATION' || why.startsWith('INPUT_MEDIA_')
-  return { outcome: 'refused', code: why, message: said, ...(!isCustomers && { elsewhere: true }) }
+  const said = status < 300 ? code : status
+  const meaning = submitStatuses[said]
+  if (meaning !== undefined) return byMeaning(meaning, { cause, retryAfterMs })
+  // of a task's own codes these come before there is a task
+  const isRefusal = (said >= 400 && said < 500) || [1200, 1400, 1401, 1402].includes(said)
+  return isRefusal ? refusedFor(failures[code] ?? failures[1401]!) : { outcome: 'unknown', cause }
 }
 
 /** The answer to a question, or thrown: no answer this time. */
@@ -383,6 +360,30 @@ function read<T extends TSchema>(schema: T, { status, json, retryAfterMs }: Upst
   if (status === 429 || code === 429) throw new UpstreamBusy(retryAfterMs)
   if (status < 300 && code === 200 && Value.Check(schema, data)) return data
   throw new Error(`WaveSpeed answered ${status}, code ${code}, and nothing that can be used`)
+}
+
+function standing(answer: UpstreamAnswer | Error): { isWell: boolean; words: string } {
+  const no = (words: string) => ({ isWell: false, words })
+  if (answer instanceof Error) {
+    return no(
+      `${answer.message}. See that this machine can reach WaveSpeed, and what WAVESPEED_BASE_URL says.`,
+    )
+  }
+  const { status, json } = answer
+  const data = Value.Check(envelope, json) && json.code === 200 ? json.data : undefined
+  if (status === 200 && Value.Check(balance, data)) {
+    const words = `the key was taken, and there are ${data.balance} US dollars.`
+    return data.balance > 0
+      ? { isWell: true, words }
+      : no(`${words} Add credit in the dashboard of WaveSpeed.`)
+  }
+  return status === 401 || status === 403
+    ? no(
+        `answered ${status}: the key was not taken. Copy WAVESPEED_API_KEY anew from the dashboard of WaveSpeed.`,
+      )
+    : no(
+        `answered ${status}: that is no answer of WaveSpeed. See what WAVESPEED_BASE_URL says, or try again later.`,
+      )
 }
 
 function outcomeOf({
@@ -429,12 +430,4 @@ function forgery({ headers, body }: UpstreamCallback, secret: string, now: Date)
     return given.length === right.length && timingSafeEqual(given, right)
   })
   return isRight ? undefined : 'its signature is not right'
-}
-
-function parse(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString())
-  } catch {
-    return undefined
-  }
 }

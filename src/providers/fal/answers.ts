@@ -1,11 +1,11 @@
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
-import type { JobFailureCode } from '../../errors.ts'
 import type { UpstreamAnswer } from '../call.ts'
 import type { SubmitOutcome } from '../provider.ts'
+import { byMeaning, type Failure, type Meaning, refusedFor } from '../refusal.ts'
 
 /** What fal calls a failure: why the job failed, and what the customer is told. One that is not here is GENERATION_FAILED. */
-export const failures: Record<string, { code: JobFailureCode; message: string }> = {
+export const failures: Record<string, Failure> = {
   content_policy_violation: {
     code: 'CONTENT_POLICY_VIOLATION',
     message: 'The upstream refused prompt, input files or result by its content policy.',
@@ -83,20 +83,20 @@ export const failures: Record<string, { code: JobFailureCode; message: string }>
   internal_server_error: { code: 'GENERATION_FAILED', message: 'The upstream broke down over the job.' },
   internal_error: { code: 'GENERATION_FAILED', message: 'The upstream broke down over the job.' },
 }
-const unnamed = { code: 'GENERATION_FAILED', message: 'The upstream could not use the input.' } as const
+const unnamed: Failure = { code: 'GENERATION_FAILED', message: 'The upstream could not use the input.' }
 
-/** What a status says of a submit by itself, whatever the words with it; 2xx without an id, and all 5xx: unknown. */
-export const submitStatuses = {
-  '401': 'closed: upstream',
-  '402': 'closed: upstream',
-  '403': 'closed: upstream',
-  '404': 'closed: model',
+/** What a status says of a submit by itself; 2xx without an id, and all 5xx: unknown. */
+export const submitStatuses: Record<number, Meaning> = {
+  401: 'closed: upstream',
+  402: 'closed: upstream',
+  403: 'closed: upstream',
+  404: 'closed: model',
   // may come from something between fal and us, or after the request was read
-  '408': 'unknown',
-  '410': 'closed: model',
-  '429': 'busy',
-  '499': 'unknown',
-} as const satisfies Record<string, `closed: ${'upstream' | 'model'}` | 'busy' | 'unknown'>
+  408: 'unknown',
+  410: 'closed: model',
+  429: 'busy',
+  499: 'unknown',
+}
 
 // A complaint about the model's input is a list, all other trouble a text.
 const complaint = Type.Object({
@@ -121,7 +121,7 @@ export function errorTypes({
 }
 
 /** The failure that says most to the customer: content, then input files, then what is named at all. */
-export function failureOf(types: string[]): { code: JobFailureCode; message: string } {
+export function failureOf(types: string[]): Failure {
   const known = types.flatMap((type) => (Object.hasOwn(failures, type) ? [failures[type]!] : []))
   const first = (prefix: string) => known.find(({ code }) => code.startsWith(prefix))
   return first('CONTENT_') ?? first('INPUT_MEDIA_') ?? known[0] ?? unnamed
@@ -131,18 +131,9 @@ export function failureOf(types: string[]): { code: JobFailureCode; message: str
 export function refusal(answer: UpstreamAnswer, hide: (text: string) => string): SubmitOutcome {
   const { status, json, retryAfterMs } = answer
   const cause = new Error(hide(`fal answered ${status}${words(json)}`))
-  const meaning = Object.hasOwn(submitStatuses, status)
-    ? submitStatuses[String(status) as keyof typeof submitStatuses]
-    : undefined
-  if (meaning === 'busy') {
-    return { outcome: 'busy', cause, ...(retryAfterMs !== undefined && { retryAfterMs }) }
-  }
-  if (meaning === 'closed: upstream') return { outcome: 'closed', scope: 'upstream', cause }
-  if (meaning === 'closed: model') return { outcome: 'closed', scope: 'model', cause }
-  if (meaning === 'unknown' || status < 400 || status >= 500) return { outcome: 'unknown', cause }
-  const { code, message } = failureOf(errorTypes(answer) ?? [])
-  const isCustomers = code === 'CONTENT_POLICY_VIOLATION' || code.startsWith('INPUT_MEDIA_')
-  return { outcome: 'refused', code, message, ...(!isCustomers && { elsewhere: true }) }
+  const meaning = submitStatuses[status] ?? (status < 400 || status >= 500 ? 'unknown' : undefined)
+  if (meaning !== undefined) return byMeaning(meaning, { cause, retryAfterMs })
+  return refusedFor(failureOf(errorTypes(answer) ?? []))
 }
 
 function words(json: unknown): string {

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { systemClock } from '../../clock.ts'
-import { callUpstream, submitFailure, type UpstreamAnswer } from '../call.ts'
+import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from '../call.ts'
 import { pollEach } from '../poll-each.ts'
 import {
   type CallContext,
@@ -133,7 +133,7 @@ export function createFal({ baseUrl, apiKey = '' }: UpstreamSettings, clock = sy
     async readCallback(callback, { route }) {
       const cause = await verify(callback)
       if (cause !== undefined) return { verdict: 'forged', cause }
-      const body = parse(callback.body)
+      const body = parseJson(callback.body.toString())
       if (!Value.Check(told, body)) return { verdict: 'genuine' }
       return { verdict: 'genuine', operation: { requestId: body.request_id, app: appOf(route.model) } }
     },
@@ -189,14 +189,6 @@ function resultOf(answer: UpstreamAnswer, standing: Static<typeof progress>): Po
   const isItsOwn = status === 422 || types.length > 0 || (standing.error ?? null) !== null
   if (isItsOwn) return { status: 'failed', ...failureOf(types), ...billed }
   return read(Type.Never(), answer)
-}
-
-function parse(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString())
-  } catch {
-    return undefined
-  }
 }
 
 function explain(answer: UpstreamAnswer | Error, hide: (text: string) => string): CheckOutcome {
