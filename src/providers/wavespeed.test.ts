@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { after, test } from 'node:test'
 import { startWavespeed, type WavespeedBehaviour } from '../../test/upstreams/wavespeed.ts'
@@ -295,4 +296,15 @@ test('the key is in nothing that is kept, told or logged', async () => {
   assert.match(outcome.cause.message, /may not/)
   const told = JSON.stringify([outcome.cause.message, await accepted(), await provider.check?.(call())])
   assert.doesNotMatch(told, new RegExp(apiKey))
+})
+
+test('the tables for operators say what the adapter does', async () => {
+  const page = await readFile(new URL('../../docs/upstreams.md', import.meta.url), 'utf8')
+  const section = page.split(/^## /m).find((part) => part.startsWith('WaveSpeed\n')) ?? ''
+  const rows = [...section.matchAll(/^\| `([a-z0-9_]+)` \| ([^|]+) \|/gm)].map(([, answer, code]) => [
+    answer,
+    code,
+  ])
+  const codes = Object.entries(failures).map(([answer, { code }]) => [answer, code])
+  assert.deepEqual(rows, [...Object.entries(submitStatuses), ...codes])
 })

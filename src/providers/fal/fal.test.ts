@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
 import { type FalBehaviour, startFal } from '../../../test/upstreams/fal.ts'
 import type { Json, SubmitOutcome } from '../provider.ts'
@@ -87,7 +88,7 @@ test('what may be trouble of the way is no failure of the job', async () => {
     { status: 400, body: { detail: 'Request is still in progress' } },
     { status: 500, body: 'oops' },
     { status: 404, body: { detail: 'Not found' } },
-    { status: 403, body: { detail: 'Forbidden' } },
+    { status: 403, body: { detail: 'Forbidden', error_type: 'forbidden' } },
   ]) {
     server.interrupt(result, answer)
     await assert.rejects(provider.poll([operation], call()), /nothing that can be used/)
@@ -194,4 +195,15 @@ test('no half of the key is in what is kept, told or logged', async () => {
   const check = await provider.check?.(call())
   const operation = await accepted()
   assert.doesNotMatch(outcome.cause.message + JSON.stringify([check, operation, asked()]), /an-id|a-secret/)
+})
+
+test('the tables for operators say what the adapter does', async () => {
+  const page = await readFile(new URL('../../../docs/upstreams.md', import.meta.url), 'utf8')
+  const section = page.split(/^## /m).find((part) => part.startsWith('fal\n')) ?? ''
+  const rows = [...section.matchAll(/^\| `([a-z0-9_]+)` \| ([^|]+) \|/gm)].map(([, answer, code]) => [
+    answer,
+    code,
+  ])
+  const codes = Object.entries(failures).map(([answer, { code }]) => [answer, code])
+  assert.deepEqual(rows, [...Object.entries(submitStatuses), ...codes])
 })

@@ -185,6 +185,8 @@ function resultOf(answer: UpstreamAnswer, standing: Static<typeof progress>): Po
       ? { status: 'succeeded', outputs: [{ type: 'video', source: { url: json.video.url } }], ...billed }
       : { status: 'failed', code: 'OUTPUT_UNAVAILABLE', message: 'The result holds no video.', ...billed }
   }
+  // these are about the question
+  if ([401, 403, 404, 408, 429].includes(status)) return read(Type.Never(), answer)
   const types = [errorTypes(answer), standing.error_type].flatMap((type) => type ?? [])
   const isItsOwn = status === 422 || types.length > 0 || (standing.error ?? null) !== null
   if (isItsOwn) return { status: 'failed', ...failureOf(types), ...billed }
