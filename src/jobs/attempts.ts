@@ -150,6 +150,11 @@ export async function loseAttempt(
   )
 }
 
+/** The route of an attempt. Those that were made before there were routes have none: it was the model itself. */
+export function routeSent(attempt: { route: Route | null; provider: string; model_slug: string }): Route {
+  return attempt.route ?? { upstream: attempt.provider, model: attempt.model_slug }
+}
+
 /** Whether an attempt is still to be answered by whoever sends it: others may have taken that for dead. */
 export async function isSending(db: Db, attemptId: string): Promise<boolean> {
   const { rowCount } = await db.query("select from attempts where id = $1 and status = 'sending'", [

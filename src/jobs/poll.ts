@@ -10,7 +10,7 @@ import type {
 } from '../providers/provider.ts'
 import { UpstreamBusy } from '../providers/provider.ts'
 import { withinTime } from '../time-limit.ts'
-import { acceptAttempt, loseAttempt, missAttempt, recordBilling } from './attempts.ts'
+import { acceptAttempt, loseAttempt, missAttempt, recordBilling, routeSent } from './attempts.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { forget } from './forget.ts'
@@ -256,19 +256,20 @@ async function find(context: JobContext, provider: Provider, job: DuePoll) {
 /** As it was sent. */
 async function describeJob({ pool, catalogue }: JobContext, jobId: string): Promise<JobDescription> {
   const { rows } = await pool.query<{
-    slug: string
+    model_slug: string
     input: Record<string, Json>
     route: Route | null
     provider: string
   }>(
-    `select j.model_slug as slug, j.input, a.route, a.provider from jobs j
+    `select j.model_slug, j.input, a.route, a.provider from jobs j
      join attempts a on a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown')
      where j.id = $1`,
     [jobId],
   )
-  const { slug, input, route, provider } = rows[0]!
+  const sent = rows[0]!
+  const slug = sent.model_slug
   const capability = catalogue.models.get(slug)?.capability ?? slug.slice(slug.lastIndexOf('/') + 1)
-  return { jobId, model: { slug, capability }, route: route ?? { upstream: provider, model: slug }, input }
+  return { jobId, model: { slug, capability }, route: routeSent(sent), input: sent.input }
 }
 
 function isOutOfTime(job: DuePoll): boolean {
