@@ -7,17 +7,19 @@ import type { InputMedia, SubmitContext } from '../src/providers/provider.ts'
 import { openFilm } from '../src/providers/sandbox/film.ts'
 import { inFolder } from '../src/providers/sandbox/fixture.ts'
 
+type Of<Kind> = Extract<InputMedia, { kind: Kind }>
+
 /** Files as customers send them: real ones on disk, which `publish` serves on loopback. */
 export interface CustomerFiles {
-  picture(size?: { width: number; height: number }): Promise<InputMedia>
+  picture(size?: { width: number; height: number }): Promise<Of<'image'>>
   /** Five seconds of 1280 × 720, whatever else is said of it. */
   film(said?: {
     durationSeconds?: number
     width?: number
     height?: number
     contentType?: string
-  }): Promise<InputMedia>
-  sound(): Promise<InputMedia>
+  }): Promise<Of<'video'>>
+  sound(): Promise<Of<'audio'>>
   publish: SubmitContext['publish']
 }
 
