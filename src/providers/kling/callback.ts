@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { parseExact } from '../exact-json.ts'
+import { parseJson } from '../call.ts'
 import type { CallbackVerdict, UpstreamCallback } from '../provider.ts'
 import type { Model } from './models.ts'
 import { calledBack } from './tasks.ts'
@@ -24,7 +24,7 @@ interface Expected {
 export function readCallback(callback: UpstreamCallback, expected: Expected): CallbackVerdict {
   const { secret, jobId, model, now = Date.now() } = expected
   if (secret === undefined) return { verdict: 'unsigned' }
-  const body = parsed(callback.body)
+  const body = parseJson(callback.body.toString())
   const signature = callback.headers['webhook-signature']
   if (signature === undefined) {
     const isLegacy = Value.Check(legacyBody, body)
@@ -65,14 +65,6 @@ function signatureFault(
     return given.length === right.length && timingSafeEqual(given, right)
   })
   return isRight ? undefined : 'its signature is wrong'
-}
-
-function parsed(body: Buffer): unknown {
-  try {
-    return parseExact(body.toString())
-  } catch {
-    return undefined
-  }
 }
 
 function forged(cause: string): CallbackVerdict {

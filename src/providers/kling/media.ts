@@ -43,9 +43,13 @@ export function mediaRefusal(
     ...pictures.map(([name, picture]) => pictureFlaw(name, picture)),
     film && filmFlaw(order.film!, film, filmLimits(order, standard)),
     film && tooLong(order, film, input.duration),
-    shapeFlaw(order.firstFrame ?? '', file(order.firstFrame), asked),
   ]
-  return refusal(flaws.find((flaw) => flaw !== undefined))
+  const shape = shapeFlaw(order.firstFrame ?? '', file(order.firstFrame), asked)
+  return (
+    refusal(flaws.find((flaw) => flaw !== undefined)) ??
+    // no upstream has another shape than the first frame's
+    (shape === undefined ? undefined : { outcome: 'refused', code: 'INPUT_MEDIA_INVALID', message: shape })
+  )
 }
 
 /** Other upstreams have other limits. */
