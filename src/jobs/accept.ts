@@ -109,11 +109,11 @@ function candidatesFor(
 ): Candidate[] {
   const found = candidates(caller.mode, model, version)
   if (found.length > 0) return found
-  const { code, reason } = whyUnavailable(model, version)
-  throw new ApiError(
-    code,
-    `${reason} Nothing was charged. Test keys (pb_test_…) are rendered by the sandbox.`,
-  )
+  const message = `${whyUnavailable(model, version)} Nothing was charged. Test keys (pb_test_…) are rendered by the sandbox.`
+  // where there is a route the operator can set it up
+  throw version.routes.length === 0
+    ? new ApiError('MODEL_NOT_FOUND', message)
+    : new ApiError('CONFIG_ERROR', message)
 }
 
 /** The first that can do all that the input asks for. */

@@ -36,18 +36,10 @@ export function createCandidates(
 }
 
 /** Why no live job of a version can be made here, for its customers. */
-export function whyUnavailable(
-  { slug, unavailable }: Model,
-  { routes }: ModelVersion,
-): { code: 'MODEL_NOT_FOUND' | 'CONFIG_ERROR'; reason: string } {
-  if (routes.length === 0) {
-    const reason = `No upstream makes ${slug} yet.`
-    return {
-      code: 'MODEL_NOT_FOUND',
-      reason: unavailable === undefined ? reason : `${reason} ${unavailable}`,
-    }
-  }
-  return { code: 'CONFIG_ERROR', reason: `No upstream of ${slug} is set up on this server.` }
+export function whyUnavailable({ slug, unavailable }: Model, { routes }: ModelVersion): string {
+  if (routes.length > 0) return `No upstream of ${slug} is set up on this server.`
+  const reason = `No upstream makes ${slug} yet.`
+  return unavailable === undefined ? reason : `${reason} ${unavailable}`
 }
 
 /** What the upstream charges for a job by its list; undefined where that is not known. */

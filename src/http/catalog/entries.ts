@@ -73,7 +73,7 @@ export function toEntry(
     capability,
     pricing: toPricing(caller, model, version),
     available,
-    unavailableReason: available ? null : whyUnavailable(model, version).reason,
+    unavailableReason: available ? null : whyUnavailable(model, version),
     tags,
     ratings: { average: 0, count: 0 },
   }
