@@ -32,15 +32,12 @@ export function readCallback(callback: UpstreamCallback, expected: Expected): Ca
   }
   const fault = signatureFault(callback, secret, now)
   if (fault !== undefined) return forged(fault)
-  const told = calledBack(body)
-  if (told === undefined) return { verdict: 'genuine' }
-  if (told.jobId !== undefined && told.jobId !== jobId) return forged('it is about another job')
+  const told = model && calledBack(body, model.legacyPath)
   // only with our id in it is it certain to be about this job
-  if (told.jobId === undefined) return { verdict: 'genuine' }
-  return {
-    verdict: 'genuine',
-    operation: { id: told.id, ...(model?.maxElements !== undefined && { elementsOf: jobId }) },
-  }
+  if (told?.jobId === undefined) return { verdict: 'genuine' }
+  if (told.jobId !== jobId) return forged('it is about another job')
+  const made = model?.maxElements !== undefined && { elementsOf: jobId }
+  return { verdict: 'genuine', operation: { ...told.operation, ...made } }
 }
 
 function signatureFault(

@@ -30,7 +30,12 @@ const elementTask = Type.Object({
   task_result: Type.Optional(
     Type.Object({
       elements: Type.Optional(
-        Type.Array(Type.Object({ element_id: Type.Union([digits, Type.Integer({ minimum: 0 })]) })),
+        Type.Array(
+          Type.Object({
+            element_id: Type.Union([digits, Type.Integer({ minimum: 0 })]),
+            status: Type.Optional(Type.Unknown()),
+          }),
+        ),
       ),
     }),
   ),
@@ -99,6 +104,8 @@ async function lookUp(api: KlingApi, id: string, context: CallContext): Promise<
     return { state: 'failed', reason: typeof reason === 'string' ? api.hide(reason) : '' }
   }
   const [made] = data.task_result?.elements ?? []
+  // its id can't be used again: no job comes back once it has ended
+  if (made?.status === 'deleted') return { state: 'failed', reason: '' }
   const isReady = ['succeed', 'succeeded'].includes(data.task_status) && made !== undefined
   return isReady ? { state: 'ready', id: String(made.element_id) } : { state: 'pending' }
 }

@@ -50,10 +50,28 @@ export function createdId(data: unknown, path: LegacyPath | undefined): string |
   return Value.Check(createdBefore, data) ? String(data.task_id) : undefined
 }
 
-/** The operation that a callback's body is about, with our own id of the job; undefined if it is about none. */
-export function calledBack(body: unknown): (Operation & { jobId: unknown }) | undefined {
-  const modern = Type.Object({ ...task.properties, external_id: Type.Optional(Type.Unknown()) })
-  return Value.Check(modern, body) ? { id: String(body.id), jobId: body.external_id } : undefined
+const modernCallback = Type.Object({
+  id: task.properties.id,
+  external_id: Type.Optional(Type.Unknown()),
+})
+const legacyCallback = Type.Object({
+  task_id: legacyTask.properties.task_id,
+  task_info: Type.Optional(Type.Object({ external_task_id: Type.Optional(Type.Unknown()) })),
+})
+
+/** The task that a callback's body is about, and our own id of the job as it says it; undefined if it is about none. */
+export function calledBack(
+  body: unknown,
+  legacyPath: LegacyPath,
+): { operation: Operation; jobId: unknown } | undefined {
+  if (Value.Check(modernCallback, body)) {
+    return { operation: { id: String(body.id) }, jobId: body.external_id }
+  }
+  if (!Value.Check(legacyCallback, body)) return undefined
+  return {
+    operation: { id: String(body.task_id), path: legacyPath },
+    jobId: body.task_info?.external_task_id,
+  }
 }
 
 /**
