@@ -301,7 +301,7 @@ test('the key is in nothing that is kept, told or logged', async () => {
 test('the tables for operators say what the adapter does', async () => {
   const page = await readFile(new URL('../../docs/upstreams.md', import.meta.url), 'utf8')
   const section = page.split(/^## /m).find((part) => part.startsWith('WaveSpeed\n')) ?? ''
-  const rows = [...section.matchAll(/^\| `([a-z0-9_]+)` \| ([^|]+) \|/gm)].map(([, answer, code]) => [
+  const rows = [...section.matchAll(/^\| `([a-z0-9_]+)` *\| ([^|]+?) *\|/gm)].map(([, answer, code]) => [
     answer,
     code,
   ])

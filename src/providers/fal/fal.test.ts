@@ -200,7 +200,7 @@ test('no half of the key is in what is kept, told or logged', async () => {
 test('the tables for operators say what the adapter does', async () => {
   const page = await readFile(new URL('../../../docs/upstreams.md', import.meta.url), 'utf8')
   const section = page.split(/^## /m).find((part) => part.startsWith('fal\n')) ?? ''
-  const rows = [...section.matchAll(/^\| `([a-z0-9_]+)` \| ([^|]+) \|/gm)].map(([, answer, code]) => [
+  const rows = [...section.matchAll(/^\| `([a-z0-9_]+)` *\| ([^|]+?) *\|/gm)].map(([, answer, code]) => [
     answer,
     code,
   ])
