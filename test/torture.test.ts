@@ -8,23 +8,26 @@ import { type JobTruth, type Post, sendingFault } from '../torture/truth.ts'
 const options: Options = {
   seed: 4,
   temper: 'mild',
+  upstreams: ['kling', 'fal'],
   processes: 2,
   rate: 8,
   gentleSeconds: 2,
   gentleStops: 1,
-  roughSeconds: 4,
+  roughSeconds: 12,
   misfortunes: {
     kills: 3,
     drains: 0,
     postgresRestarts: 1,
     postgresAwayMs: 0,
     storageFullMs: 1_000,
+    creditGoneMs: 1_000,
     pauses: 0,
     clockStepMs: 300_000,
   },
   faultPoints: 0.5,
   quietSeconds: 90,
   deadAfterMs: 10_000,
+  hourAfterMs: 10_000,
   say() {},
 }
 
@@ -34,23 +37,28 @@ test('whatever dies under load, nothing is lost and nothing is charged or sent t
   assert.deepEqual(outcome.violations, [], report(options, outcome))
 })
 
-function truthOf(posts: Post[], lookUps: JobTruth['lookUps'] = []): JobTruth {
-  const counts = { asked: 0, fileRequests: 0, filesServed: 0, callbacksSent: 0, forgedTaken: 0 }
-  return { clientId: 'job_1', order: 1, posts, lookUps, cancelled: false, transcript: [], ...counts }
+function truthOf(posts: Post[], lookUps: JobTruth['lookUps'] = [], made: JobTruth['made'] = []): JobTruth {
+  return { jobId: 'job_1', posts, lookUps, made, fileRequests: 0, callbacks: [], transcript: [] }
 }
 
 test('the harness tells a job that was sent twice from one that had to be', () => {
-  const lost: Post = { at: 1, fate: 'resets' }
-  const again: Post = { at: 5, fate: 'accepts' }
+  const lost: Post = { at: 1, upstream: 'kling', fate: 'resets' }
+  const again: Post = { at: 5, upstream: 'kling', fate: 'accepts' }
+  const elsewhere: Post = { ...again, upstream: 'fal' }
   const twice = /while an earlier one was open/
   assert.match(sendingFault(truthOf([lost, again])) ?? '', twice)
   assert.match(sendingFault(truthOf([lost, again], [{ at: 3, absent: false }])) ?? '', twice)
   // asked too late, or too early
   assert.match(sendingFault(truthOf([lost, again], [{ at: 6, absent: true }])) ?? '', twice)
   assert.match(sendingFault(truthOf([{ ...lost, at: 2 }, again], [{ at: 1, absent: true }])) ?? '', twice)
-  assert.match(sendingFault(truthOf([lost, { at: 2, fate: 'duplicate' }])) ?? '', /the upstream had the job/)
+  const here = { upstream: 'kling', id: '1', isCancelled: false } as const
+  const there = { upstream: 'fal', id: '2', isCancelled: false } as const
+  assert.match(sendingFault(truthOf([again, elsewhere], [], [here, there])) ?? '', /^2 tasks/)
+  assert.match(sendingFault(truthOf([lost, elsewhere])) ?? '', twice)
+  // the look-up may have been wrong: then only the upstream itself keeps it from being made twice
+  assert.match(sendingFault(truthOf([lost, elsewhere], [{ at: 3, absent: true }])) ?? '', /lost at kling/)
 
   assert.equal(sendingFault(truthOf([again])), undefined)
   assert.equal(sendingFault(truthOf([lost, again], [{ at: 3, absent: true }])), undefined)
-  assert.equal(sendingFault(truthOf([{ at: 1, fate: '429', refusedAt: 2 }, again])), undefined)
+  assert.equal(sendingFault(truthOf([{ ...lost, fate: 'is busy', refusedAt: 2 }, elsewhere])), undefined)
 })

@@ -1,68 +1,68 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CallbackHabit } from './script.ts'
 
-interface Call {
-  url: string
-  body: { id: string; client_id: string; status: string }
-  /** The gateway must not take it. */
-  isForged: boolean
+/** A callback on its way from an upstream to the gateway. */
+export interface Callback {
+  path: string
+  headers: Record<string, string>
+  body: Buffer
 }
 
-export interface Change {
-  id: string
-  clientId: string
-  status: string
-  isEnd: boolean
+/** What is delivered in its place. */
+export interface Delivery extends Callback {
+  kind: 'genuine' | 'at a wrong address' | 'unsigned' | 'altered'
+  afterMs?: number
 }
 
-/** What is sent when a job has changed; others, later in time, get what a careless or hostile sender does. */
-export function callbacksFor(habit: CallbackHabit, url: string, change: Change): Call[] {
-  const { id, clientId, status, isEnd } = change
-  const call = (changed: Partial<Call['body']> = {}, to = url, isForged = false): Call => ({
-    url: to,
-    body: { id, client_id: clientId, status, ...changed },
-    isForged,
-  })
+const unsigned = { 'content-type': 'application/json' }
+
+/** What becomes of a callback on its way, and what a hostile sender adds. */
+export function deliveriesOf(habit: CallbackHabit, callback: Callback): Delivery[] {
+  const genuine: Delivery = { ...callback, kind: 'genuine' }
+  const { path, body } = callback
+  // it is not known whether Kling signs them: they may come without
+  const isLegacy = body.includes('"task_id"')
   switch (habit) {
     case 'none':
       return []
     case 'each change':
-      return [call()]
+      return [genuine]
     case 'several times':
-      return [call(), call(), call()]
-    case 'out of order':
-      return isEnd ? [call(), call({ status: 'processing' }), call({ status: 'queued' })] : []
+      return [genuine, genuine, genuine]
+    case 'late':
+      // the first one, which tells of the least, longest
+      return [{ ...genuine, afterMs: body.includes('"processing"') ? 5_000 : 2_500 }]
     case 'forged':
       return [
-        call({ status: 'succeeded' }, withOtherSignature(url), true),
-        call({}, url.replace('/callbacks/', '/callbacks/x'), true),
-        // with the true address: it may be believed in nothing
-        call({ status: 'succeeded' }),
-        call({ id: 'up_1', client_id: 'job_1', status: 'failed' }),
+        { ...genuine, kind: 'at a wrong address', path: withOtherToken(path) },
+        { ...genuine, kind: 'at a wrong address', path: path.replace('/callbacks/', '/callbacks/x') },
+        ...(isLegacy ? [] : [{ ...genuine, kind: 'unsigned' as const, headers: unsigned }]),
+        { ...genuine, kind: 'altered', body: Buffer.concat([body, Buffer.from(' ')]) },
+        genuine,
       ]
   }
 }
 
 /** Its first character: the last one holds bits that count for nothing. */
-function withOtherSignature(url: string): string {
-  return url.replace(/\.([\w-])([\w-]{42})$/, (_, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`)
+function withOtherToken(path: string): string {
+  return path.replace(/\.([\w-])([\w-]{42})$/, (_, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`)
 }
 
-/** Sends one callback, once more if nobody was there; true if it was taken. */
-export async function sendCallback({ url, body }: Call): Promise<boolean> {
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      const answer = await fetch(url, {
-        method: 'POST',
-        body: JSON.stringify(body),
-        headers: { 'content-type': 'application/json' },
-        signal: AbortSignal.timeout(5_000),
-      })
-      await answer.arrayBuffer()
-      return answer.ok
-    } catch {
-      await sleep(1_000)
+const retries = 12
+const retryEveryMs = 5_000
+
+/** Delivers in turn. `persists`: a genuine one that is not taken comes again. */
+export async function deliver(
+  deliveries: Delivery[],
+  persists: boolean,
+  send: (delivery: Delivery) => Promise<number>,
+): Promise<void> {
+  for (const delivery of deliveries) {
+    await sleep(delivery.afterMs ?? 0)
+    let status = await send(delivery)
+    for (let left = retries; persists && delivery.kind === 'genuine' && status >= 300 && left > 0; left--) {
+      await sleep(retryEveryMs)
+      status = await send(delivery)
     }
   }
-  return false
 }

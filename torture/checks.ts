@@ -2,8 +2,8 @@ import type { Loss } from './client.ts'
 import { ends } from './client.ts'
 import type { Evidence, JobEvidence } from './evidence.ts'
 import type { Gateway } from './gateways.ts'
-import { isLate } from './orders.ts'
-import { sendingFault } from './truth.ts'
+import { pictureModel } from './orders.ts'
+import { type JobTruth, sendingFault } from './truth.ts'
 
 export interface Violation {
   rule: string
@@ -55,17 +55,39 @@ const rules: Record<string, Rule> = {
   'filmgate ledger verify finds the books in order': function* ({ ledgerVerify: { code, stdout, stderr } }) {
     if (code !== 0) yield { what: `exit ${code}: ${stdout} ${stderr}` }
   },
-  'a job is sent once, or again only after the upstream refused it or said that it has none': ofEachJob(
-    ({ truth }) => truth && sendingFault(truth),
-  ),
+  'a job is at one upstream at most, once, and sent again only after it was refused or is not there':
+    ofEachJob(({ truth }) => truth && sendingFault(truth)),
+  'an upstream takes what it is sent, unless its script says otherwise': ({ truth }) =>
+    truth.unwanted.map((what) => ({ what })),
   'what is written of attempts is what the upstream saw': ofEachJob(({ attempts, truth, errorCode }) => {
     const open = attempts.find(({ status }) => status === 'sending' || status === 'unknown')
     if (open && errorCode !== 'PROVIDER_TIMEOUT') return `attempt ${open.number} is still ${open.status}`
     if ((truth?.posts.length ?? 0) > attempts.length)
       return `${truth?.posts.length} submits, ${attempts.length} attempts`
     const accepted = attempts.find(({ status }) => status === 'accepted')
-    return accepted && accepted.upstreamId !== truth?.upstreamId && `accepted as ${accepted.upstreamId}`
+    return accepted && madeOf(accepted, truth) === undefined && `accepted as ${accepted.upstreamId}`
   }),
+  'what an attempt was billed is what its upstream has charged': ofEachJob(({ status, attempts, truth }) => {
+    for (const attempt of attempts) {
+      const charged = madeOf(attempt, truth)?.billedMicroCents ?? null
+      // what is asked about no more may never have told its bill
+      const isTold = attempt.billedMicroCents !== null || status === 'completed'
+      const billed = attempt.billedMicroCents === null ? null : Number(attempt.billedMicroCents)
+      if (isTold && billed !== charged) return `billed ${billed}, the upstream says ${charged}`
+    }
+    return undefined
+  }),
+  'charge less refund less cost is what is earned': function* ({ jobs }) {
+    const earned = sum(
+      jobs.map(
+        ({ chargedMicroCents, refundedMicroCents }) => Number(chargedMicroCents) - Number(refundedMicroCents),
+      ),
+    )
+    const due = sum(
+      jobs.map(({ status, chargedMicroCents }) => (status === 'completed' ? Number(chargedMicroCents) : 0)),
+    )
+    if (earned !== due) yield { what: `${earned} is kept of the charges, ${due} is due` }
+  },
   'a job ends as it ended at its upstream': ofEachJob(endingFault),
   'a timeline is legal and complete': ofEachJob(timelineFault),
   'a completed job has its files, byte for byte': ofEachJob(({ status, outputs, truth }, { files }) => {
@@ -97,8 +119,15 @@ const rules: Record<string, Rule> = {
       if (errorCode !== 'PROVIDER_TIMEOUT') yield { what: `${status} ${errorCode ?? ''}`, jobId }
     }
   },
-  'a forged callback is refused': ofEachJob(
-    ({ truth }) => (truth?.forgedTaken ?? 0) > 0 && `${truth?.forgedTaken} were taken`,
+  'a forged callback is refused, and no other': ofEachJob(({ truth, attempts }) =>
+    truth?.callbacks.find((told) => {
+      // of a job that is not at an upstream nothing is looked at; what fal signs with may not be had for a while
+      const isSure = attempts.length === 1 && attempts[0]!.status === 'accepted'
+      const isKling = attempts[0]?.provider === 'kling'
+      if (isSure && (told.startsWith('unsigned: 2') || (isKling && told.startsWith('altered: 2'))))
+        return true
+      return told.startsWith('at a wrong address: 2') || told === 'genuine: 401'
+    }),
   ),
   'a client sees what the contract says': function* ({ experiences }) {
     for (const { breaches, jobId, order } of experiences) {
@@ -144,11 +173,22 @@ const rules: Record<string, Rule> = {
       for (const { how, detail } of deaths) if (how === 'by itself') yield { what: `${url}: ${detail}` }
     }
   },
+  'no key of an upstream is in a log, or in what is kept of a job': function* ({ logLines, jobs, secrets }) {
+    const isTold = (text: string) => secrets.some((secret) => text.includes(secret))
+    for (const what of logLines.filter(isTold)) yield { what: what.slice(0, 500) }
+    for (const { id, events, attempts, webhooks } of jobs) {
+      if (isTold(JSON.stringify([events, attempts, webhooks]))) yield { what: 'it is kept', jobId: id }
+    }
+  },
   'nothing unforeseen is in the logs': function* ({ logLines }) {
     const strange = logLines.filter(isStrange)
     for (const what of strange.slice(0, 20)) yield { what: what.slice(0, 2_000) }
     if (strange.length > 20) yield { what: `and ${strange.length - 20} lines more` }
   },
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 /** Judges a run. */
@@ -158,21 +198,31 @@ export function check(evidence: Evidence): Violation[] {
   )
 }
 
-function endingFault(
-  { status, errorCode, truth, script, processingMs, order }: JobEvidence,
-  evidence: Evidence,
-) {
+function madeOf({ provider, upstreamId }: JobEvidence['attempts'][number], truth: JobTruth | undefined) {
+  return truth?.made.find(({ upstream, id }) => upstream === provider && id === upstreamId)
+}
+
+function endingFault({ status, errorCode, truth, script, attempts, order }: JobEvidence, evidence: Evidence) {
+  const [made] = truth?.made ?? []
   if (status === 'completed') return script.end !== 'succeeded' && `completed, upstream ${script.end}`
-  if (status === 'cancelled')
-    return truth?.upstreamId !== undefined && !truth.cancelled && 'cancelled, upstream went on'
-  const late = evidence.experiences.some(
-    (experience) => experience.order.number === order && isLate(experience.order),
-  )
+  if (status === 'cancelled') return made?.isCancelled === false && 'cancelled, upstream went on'
+  const ordered = evidence.experiences.find((experience) => experience.order.number === order)?.order
+  const wasRefused = (fate: string) =>
+    truth?.posts.some((post) => post.fate === fate && post.refusedAt) === true
+  // fal knows nothing of our ids: what is lost on its way there can only be waited for
+  const isLost = attempts.some(({ provider, status }) => provider === 'fal' && status === 'unknown')
+  const isPicture = ordered?.model === pictureModel
   const isFair: Record<string, boolean> = {
-    CONTENT_POLICY_VIOLATION: script.end === 'rejected' || truth?.posts.at(-1)?.fate === '400',
-    GENERATION_FAILED: script.end === 'failed' || truth?.cancelled === true,
+    CONTENT_POLICY_VIOLATION: script.end === 'rejected' || wasRefused('refuses the content'),
+    GENERATION_FAILED:
+      script.end === 'failed' ||
+      wasRefused('refuses the parameters') ||
+      made?.isCancelled === true ||
+      isPicture,
+    // where no gateway was up to hand it out
+    INPUT_MEDIA_UNREACHABLE: isPicture,
     OUTPUT_UNAVAILABLE: script.file === 'is missing',
-    PROVIDER_TIMEOUT: late || (processingMs ?? 0) > 115_000,
+    PROVIDER_TIMEOUT: ordered?.isLate === true || isLost,
   }
   return !isFair[errorCode ?? ''] && `${status} with ${errorCode}`
 }
@@ -228,7 +278,7 @@ function isExplained({ from, to }: Loss, { deaths }: Gateway): boolean {
 
 // What is logged of the trouble that is made here: any line is foreseen whose error came of the database's being away.
 const ofUpstreams =
-  /^(an upstream gave no answer|answer of a submit lost|submit not taken|output not stored|freed the tasks of|took up |cancelled a job whose|nothing to give back|not ready|FILMGATE_ALLOW_PRIVATE)/
+  /^(an upstream gave no answer|an upstream takes no jobs|a forged callback was refused|a callback could not be read|answer of a submit lost|submit not taken|output not stored|freed the tasks of|took up |cancelled a job whose|nothing to give back|not ready|FILMGATE_ALLOW_PRIVATE)/
 const ofTheDatabase = /^(the queue |PUBSUB_PUBLISH_FAILED)/
 const databaseTrouble =
   /^(08|53|57|58|40)|^55P03$|ECONN|ENOENT|EPIPE|Connection terminated|terminating connection|the database system is|timeout|Client has encountered|Cannot use a pool|answer to a commit was lost/

@@ -21,10 +21,20 @@ export interface JobEvidence {
   charges: number
   refunds: number
   events: { id: string; kind: string; from: string | null; to: string | null; at: string; detail: unknown }[]
-  attempts: { number: number; status: string; upstreamId: string | null; cause: string | null }[]
+  /** In micro-cents, each as text. */
+  chargedMicroCents: string
+  refundedMicroCents: string
+  attempts: {
+    number: number
+    provider: string
+    status: string
+    upstreamId: string | null
+    cause: string | null
+    billedMicroCents: string | null
+  }[]
   outputs: { key: string; poster: string | null; thumbnail: string | null; bytes: string; sha256: string }[]
   webhooks: { id: string; status: string; body: string; attempts: number; error: string | null }[]
-  /** Undefined where the upstream never heard of it. */
+  /** Undefined where no upstream ever heard of it. */
   truth: JobTruth | undefined
   script: Script
 }
@@ -44,6 +54,8 @@ export interface Evidence {
   polls: { jobId: string; status: string; errorCode: string | null }[]
   /** SHA-256 of every stored output by its key. */
   files: Map<string, string>
+  /** Keys of upstreams, which belong in no log. */
+  secrets: string[]
   ledgerVerify: { code: number; stdout: string; stderr: string }
 }
 
@@ -53,17 +65,22 @@ export async function loadJobs(
   truth: Truth,
   scriptOf: (order: number) => Script,
 ): Promise<JobEvidence[]> {
-  const truths = new Map(truth.jobs.map((job) => [job.clientId, job]))
+  const truths = new Map(truth.jobs.map((job) => [job.jobId, job]))
   const { rows } = await pool.query(`
     select j.id, (j.metadata ->> 'order')::int as "order", j.status::text, j.error_code as "errorCode",
       j.webhook_url as "webhookUrl",
       (1000 * extract(epoch from j.completed_at - j.dispatched_at))::float8 as "processingMs",
       (select count(*)::int from ledger_transfers t where t.job_id = j.id and t.kind = 'charge') as charges,
       (select count(*)::int from ledger_transfers t where t.job_id = j.id and t.kind = 'refund') as refunds,
+      (select coalesce(sum(amount_micro_cents), 0)::text from ledger_transfers t where t.job_id = j.id and t.kind = 'charge')
+        as "chargedMicroCents",
+      (select coalesce(sum(amount_micro_cents), 0)::text from ledger_transfers t where t.job_id = j.id and t.kind = 'refund')
+        as "refundedMicroCents",
       (select coalesce(json_agg(json_build_object('id', e.id::text, 'kind', e.kind, 'from', e.from_status, 'to', e.to_status,
          'at', e.at, 'detail', e.detail) order by e.id), '[]') from job_events e where e.job_id = j.id) as events,
       (select coalesce(json_agg(json_build_object('number', a.number, 'status', a.status, 'cause', a.cause,
-         'upstreamId', a.operation ->> 'id') order by a.number), '[]') from attempts a where a.job_id = j.id) as attempts,
+         'provider', a.provider, 'billedMicroCents', a.billed_micro_cents::text,
+         'upstreamId', coalesce(a.operation ->> 'id', a.operation ->> 'requestId')) order by a.number), '[]') from attempts a where a.job_id = j.id) as attempts,
       (select coalesce(json_agg(json_build_object('key', o.key, 'poster', o.poster_key, 'thumbnail', o.thumbnail_key,
          'bytes', o.bytes::text, 'sha256', o.sha256)), '[]') from job_outputs o where o.job_id = j.id) as outputs,
       (select coalesce(json_agg(json_build_object('id', w.id, 'status', w.status, 'body', w.body,

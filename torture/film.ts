@@ -31,9 +31,8 @@ async function makeFilm(): Promise<Buffer> {
   }
 }
 
-/** A small file of the medium, another one for each order. */
-export async function fileOf(order: number, medium: 'image' | 'video'): Promise<Buffer> {
-  if (medium === 'image') return picture(order).toBuffer('image/png')
+/** A small film, another one for each order. */
+export async function fileOf(order: number): Promise<Buffer> {
   film ??= makeFilm()
   // a box that players skip makes the bytes this order's own
   const note = Buffer.alloc(16)

@@ -6,7 +6,6 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DurableStep, durableSteps } from '../src/fault-points.ts'
 import { pick, type Random } from '../src/providers/sandbox/random.ts'
-import type { UpstreamSettings } from './provider.ts'
 import type { Weather } from './server.ts'
 
 export type Death = 'kill -9' | 'fault point' | 'drained' | 'not started' | 'by itself'
@@ -31,7 +30,8 @@ export interface Gateway {
 interface Options {
   dataDir: string
   databaseUrl: string
-  upstream: UpstreamSettings
+  /** What the operator has set: upstreams and the public address. */
+  settings: Record<string, string>
   random: Random
   /** Whether a new process is told to die at one of the durable steps. */
   hasFaultPoint(): boolean
@@ -132,14 +132,15 @@ export async function startGateway(options: Options): Promise<Gateway> {
 }
 
 function startProcess(
-  { dataDir, databaseUrl, upstream }: Options,
+  { dataDir, databaseUrl, settings }: Options,
   { port, faultPoint, weather }: { port: number; faultPoint: string; weather: Weather },
 ): ChildProcess {
-  const settings = { port: String(port), upstream, ...weather }
-  return fork(join(import.meta.dirname, 'server.ts'), [JSON.stringify(settings)], {
+  const start = { port: String(port), ...weather }
+  return fork(join(import.meta.dirname, 'server.ts'), [JSON.stringify(start)], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: {
       PATH: process.env.PATH,
+      ...settings,
       DATABASE_URL: databaseUrl,
       FILMGATE_DATA_DIR: dataDir,
       FILMGATE_ALLOW_PRIVATE_NETWORK: '1',

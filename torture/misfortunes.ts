@@ -10,6 +10,8 @@ export interface Misfortunes {
   /** For how long PostgreSQL is gone; 0 leaves it there. */
   postgresAwayMs: number
   storageFullMs: number
+  /** For how long Kling has no credit of ours. */
+  creditGoneMs: number
   pauses: number
   clockStepMs: number
 }
@@ -21,6 +23,7 @@ interface Scene {
   say(text: string): void
   /** While it is away no server starts. */
   setAway(isAway: boolean): void
+  setCredit(hasCredit: boolean): void
 }
 
 const pauseMs = 22_000
@@ -48,6 +51,7 @@ export async function befall(
   }
   if (planned.clockStepMs > 0) plan(0.1, () => stepClock(scene, planned.clockStepMs))
   if (planned.storageFullMs > 0) plan(0.25, () => fillStorage(scene, planned.storageFullMs))
+  if (planned.creditGoneMs > 0) plan(0.4, () => takeCreditAway(scene, planned.creditGoneMs))
   if (planned.postgresAwayMs > 0) plan(0.55, () => takePostgresAway(scene, planned.postgresAwayMs))
 
   const began = performance.now()
@@ -93,6 +97,14 @@ async function fillStorage({ gateways, say }: Scene, ms: number): Promise<void> 
   await sleep(ms)
   for (const gateway of gateways) gateway.tell({ isStorageFull: false })
   say('the storage has room again')
+}
+
+async function takeCreditAway({ say, setCredit }: Scene, ms: number): Promise<void> {
+  say(`Kling has no credit for ${ms / 1000} s`)
+  setCredit(false)
+  await sleep(ms)
+  setCredit(true)
+  say('Kling has credit again')
 }
 
 function stepClock({ gateways, say }: Scene, ms: number): void {

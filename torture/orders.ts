@@ -2,11 +2,13 @@ import { between, pick, seededRandom } from '../src/providers/sandbox/random.ts'
 import type { Habit } from './receivers.ts'
 import type { Temper } from './script.ts'
 
-/** Jobs of this model get three seconds; those of the others two minutes. */
-export const lateModel = 'kling/kling-3.0-pro/text-to-video'
-export const textModel = 'kling-plus/kling-o3-standard/text-to-video'
+/** Kling comes first, and fal is there as well. */
+const textModel = 'kling/kling-3.0-standard/text-to-video'
+/** Kling alone; with a negative prompt by its legacy standard. */
+const loneModel = 'kling-plus/kling-2.6-standard/text-to-video'
+/** fal comes first, and Kling is there as well. */
+const otherModel = 'kling-plus/kling-o3-standard/text-to-video'
 export const pictureModel = 'kling/kling-omni-o1/image-to-video'
-export const timeLimitsMs = { [lateModel]: 3_000 }
 
 /** What a client does; it depends on the seed and the number alone. */
 export interface Order {
@@ -16,6 +18,9 @@ export interface Order {
   model: string
   /** With an Idempotency-Key it asks until it knows; without one it asks once. */
   hasKey: boolean
+  /** Its time is over before it is done. */
+  isLate: boolean
+  isNegative: boolean
   /** It asks two servers at once. */
   isDoubled: boolean
   /** It waits for the end with the submit itself. */
@@ -38,14 +43,22 @@ export function orderOf(seed: number, number: number, temper: Temper): Order {
     number,
     temper,
     customer,
-    model: isLate ? lateModel : chance(0.1) ? pictureModel : textModel,
+    model: modelOf(random()),
     hasKey,
+    isLate,
+    isNegative: chance(0.5),
     isDoubled: hasKey && chance(0.1),
     prefersWait: chance(0.05),
     webhook: chance(0.7) ? habitOf(random(), temper) : undefined,
     cancelAfterMs: chance(0.12) ? between(random, 0, 1_500) : undefined,
     watches: pick(random, ['gets', 'events', 'nothing', 'nothing']),
   }
+}
+
+function modelOf(share: number): string {
+  if (share < 0.45) return textModel
+  if (share < 0.7) return loneModel
+  return share < 0.88 ? otherModel : pictureModel
 }
 
 function habitOf(share: number, temper: Temper): Habit {
@@ -56,16 +69,17 @@ function habitOf(share: number, temper: Temper): Habit {
   return share < 0.985 ? 'hangs once' : 'redirects'
 }
 
-export const isLate = (order: Order) => order.model === lateModel
-
-/** The body of its submit; the prompt tells the upstream which script to follow. */
+/** The body of its submit; the prompt tells the upstreams which script to follow. */
 export function bodyOf(order: Order, urls: { picture: string; webhook: string | undefined }) {
-  const prompt = `order ${order.number}${isLate(order) ? ', late' : ''}${order.temper === 'calm' ? ', calm' : ''}`
-  const isPicture = order.model === pictureModel
+  const prompt = `order ${order.number}${order.isLate ? ', late' : ''}${order.temper === 'calm' ? ', calm' : ''}`
   return {
     model: order.model,
-    input: isPicture ? { prompt, image_url: urls.picture } : { prompt },
-    metadata: { order: String(order.number) },
+    input: {
+      prompt,
+      ...(order.model === pictureModel && { image_url: urls.picture }),
+      ...(order.model === loneModel && order.isNegative && { negative_prompt: 'rain' }),
+    },
+    metadata: { order: String(order.number), ...(order.isLate && { late: 'yes' }) },
     ...(urls.webhook !== undefined && { webhookUrl: urls.webhook }),
   }
 }

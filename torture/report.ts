@@ -5,7 +5,7 @@ const shownPerRule = 5
 
 /** What a run was and what it came to, as Markdown. */
 export function report(
-  { seed, temper, processes }: Options,
+  { seed, temper, processes, upstreams }: Options,
   { evidence, violations, seconds }: Outcome,
 ): string {
   const { experiences, jobs, gateways, truth, receivers, losses } = evidence
@@ -13,7 +13,7 @@ export function report(
   const lines = [
     '# Torture',
     '',
-    `Seed ${seed}, ${temper}, ${processes} processes, ${Math.round(seconds)} s.`,
+    `Seed ${seed}, ${temper}, ${upstreams.join(' and ')}, ${processes} processes, ${Math.round(seconds)} s.`,
     '',
     ...table('Counts', [
       ['orders', experiences.length],
@@ -34,7 +34,16 @@ export function report(
       ['webhooks', sum(jobs.map(({ webhooks }) => webhooks.length))],
       ...counted(jobs.flatMap(({ webhooks }) => webhooks.map(({ status }) => `webhooks ${status}`))),
       ['deliveries', sum([...receivers.deliveries.values()].map(({ attempts }) => attempts))],
+      [
+        'made and paid for, though given up',
+        jobs.filter(({ errorCode, attempts, truth }) => {
+          const isOpen =
+            errorCode === 'PROVIDER_TIMEOUT' && attempts.some(({ status }) => status === 'unknown')
+          return isOpen && truth?.made.some(({ billedMicroCents }) => billedMicroCents !== undefined)
+        }).length,
+      ],
       ['files stored', evidence.files.size],
+      ...moneyOf(jobs),
     ]),
     ...table(
       'Deaths of servers',
@@ -44,7 +53,7 @@ export function report(
         ),
       ),
     ),
-    ...table('What the upstream did', Object.entries(truth.faults).sort()),
+    ...table('What the upstreams did', Object.entries(truth.faults).sort()),
     ...table('Times', [
       ...quantiles(
         'submit answered, ms',
@@ -86,9 +95,21 @@ function timelineOf(
       ({ at, kind, detail }) => `${at} ${kind}${detail === null ? '' : ` ${JSON.stringify(detail)}`}`,
     ),
     ...attempts.map((attempt) => `attempt ${JSON.stringify(attempt)}`),
-    ...(truth?.transcript ?? ['the upstream never heard of it']).map((line) => `upstream ${line}`),
+    ...(truth?.transcript ?? ['no upstream ever heard of it']).map((line) => `upstream ${line}`),
     ...webhooks.map((webhook) => `webhook ${JSON.stringify(webhook)}`),
   ]
+}
+
+/** In dollars. */
+function moneyOf(jobs: JobEvidence[]): [string, string][] {
+  const total = (amounts: (string | null)[]) => sum(amounts.map(Number)) / 1_000_000
+  const charged = total(jobs.map(({ chargedMicroCents }) => chargedMicroCents))
+  const refunded = total(jobs.map(({ refundedMicroCents }) => refundedMicroCents))
+  const billed = total(
+    jobs.flatMap(({ attempts }) => attempts.map(({ billedMicroCents }) => billedMicroCents)),
+  )
+  const sums = { charged, refunded, billed, earned: charged - refunded - billed }
+  return Object.entries(sums).map(([name, dollars]) => [`${name}, $`, dollars.toFixed(2)])
 }
 
 function table(title: string, rows: [string, number | string][]): string[] {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,21 +6,25 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createCanvas } from '@napi-rs/canvas'
 import type pg from 'pg'
 import { seededRandom } from '../src/providers/sandbox/random.ts'
-import { freeTasksOfDead } from '../src/queue/heartbeat.ts'
 import { check, type Violation } from './checks.ts'
 import type { Clients, Loss } from './client.ts'
 import { type Evidence, hashOutputs, loadJobs, loadPolls, loadTasks } from './evidence.ts'
 import { type Gateway, startGateway } from './gateways.ts'
 import { createLoad } from './load.ts'
 import { befall, type Misfortunes } from './misfortunes.ts'
-import { customerCount, isLate, orderOf, timeLimitsMs } from './orders.ts'
+import { customerCount, orderOf } from './orders.ts'
 import { startReceivers } from './receivers.ts'
 import { scriptOf, type Temper } from './script.ts'
 import { filmgate, setStage } from './stage.ts'
+import { hurry, passHour, passTime } from './time.ts'
+import type { UpstreamName } from './truth.ts'
+import type { Keys } from './vendors.ts'
 
 export interface Options {
   seed: number
   temper: Exclude<Temper, 'calm'>
+  /** Those that are set up. */
+  upstreams: UpstreamName[]
   processes: number
   /** Orders a second. */
   rate: number
@@ -36,6 +40,8 @@ export interface Options {
   quietSeconds: number
   /** After this the work of a dead process is given to others; unset: as the product does it. */
   deadAfterMs?: number
+  /** After this calm no upstream says anything new of a job of which it is not known whether it has it. */
+  hourAfterMs: number
   say(text: string): void
 }
 
@@ -49,8 +55,13 @@ export interface Outcome {
 export async function torture(options: Options): Promise<Outcome> {
   const { seed, temper, say } = options
   const began = performance.now()
-  const apiKey = createHash('sha256').update(`key ${seed}`).digest('hex')
-  const stage = await setStage({ seed, temper, apiKey }, customerCount)
+  const secretOf = (name: string) => createHash('sha256').update(`${name} ${seed}`).digest()
+  const keys = {
+    kling: secretOf('kling').toString('hex'),
+    klingWebhooks: `whsec_${secretOf('webhooks').toString('base64')}`,
+    fal: `${randomUUID()}:${secretOf('fal').toString('hex')}`,
+  }
+  const stage = await setStage({ seed, temper, keys }, customerCount)
   const undo: (() => unknown)[] = [stage.close]
   try {
     const receivers = await startReceivers((order) => {
@@ -69,7 +80,7 @@ export async function torture(options: Options): Promise<Outcome> {
         startGateway({
           dataDir: stage.dataDir,
           databaseUrl: stage.postgres.url,
-          upstream: { url: stage.upstream.url, apiKey, timeLimitsMs },
+          settings: settingsOf(stage.upstream.url, keys, options.upstreams),
           random,
           hasFaultPoint: () => isRough && random() < options.faultPoints,
           isDatabaseAway: () => isAway,
@@ -77,6 +88,7 @@ export async function torture(options: Options): Promise<Outcome> {
         }),
       ),
     )
+    stage.upstream.tell({ gateways: gateways.map(({ url }) => url) })
     const stopGateways = () => Promise.all(gateways.map((gateway) => gateway.stop()))
     undo.push(stopGateways)
 
@@ -91,6 +103,8 @@ export async function torture(options: Options): Promise<Outcome> {
       isOver: () => isOver,
     }
     const load = createLoad(clients, options)
+    const late = setInterval(() => void passTime(stage.pool), 500)
+    undo.push(() => clearInterval(late))
     const scene = {
       gateways,
       postgres: stage.postgres,
@@ -99,6 +113,7 @@ export async function torture(options: Options): Promise<Outcome> {
       setAway(away: boolean) {
         isAway = away
       },
+      setCredit: (hasCredit: boolean) => stage.upstream.tell({ hasCredit }),
     }
     const progress = setInterval(() => void tell(stage.pool, load.underWay(), gateways, say), 10_000)
     undo.push(() => clearInterval(progress))
@@ -111,6 +126,7 @@ export async function torture(options: Options): Promise<Outcome> {
         postgresRestarts: 0,
         postgresAwayMs: 0,
         storageFullMs: 0,
+        creditGoneMs: 0,
         pauses: 0,
         clockStepMs: 0,
       }
@@ -124,14 +140,14 @@ export async function torture(options: Options): Promise<Outcome> {
     }
     say(`everything goes wrong, for ${options.roughSeconds} s`)
     isRough = true
-    stage.upstream.set(temper)
+    stage.upstream.tell({ temper })
     await Promise.all([
       load.run(options.roughSeconds, temper),
       befall(scene, { ...options.misfortunes, totalMs: options.roughSeconds * 1000 }),
     ])
     isRough = false
     say('nothing goes wrong any more: what is left is done')
-    stage.upstream.set('calm')
+    stage.upstream.tell({ temper: 'calm' })
     // those that are still to die at a step would do so later
     for (const gateway of gateways) gateway.kill()
     await quiet(stage.pool, options, true)
@@ -144,9 +160,8 @@ export async function torture(options: Options): Promise<Outcome> {
     say('what they left behind is checked')
     const truth = await stage.upstream.truth()
     const scriptOfOrder = (number: number) => {
-      const isCalm = gentleOrders.has(number)
-      const late = isLate(orderOf(seed, number, isCalm ? 'calm' : temper))
-      return scriptOf(seed, number, isCalm ? 'calm' : temper, late)
+      const kind = gentleOrders.has(number) ? 'calm' : temper
+      return scriptOf(seed, number, kind, orderOf(seed, number, kind).isLate)
     }
     const evidence: Evidence = {
       experiences,
@@ -160,6 +175,7 @@ export async function torture(options: Options): Promise<Outcome> {
       tasks,
       polls,
       files: await hashOutputs(stage.dataDir),
+      secrets: [keys.kling, keys.klingWebhooks, ...keys.fal.split(':')],
       ledgerVerify: await filmgate(stage, ['ledger', 'verify']),
     }
     return { evidence, violations: check(evidence), seconds: (performance.now() - began) / 1000 }
@@ -168,14 +184,26 @@ export async function torture(options: Options): Promise<Outcome> {
   }
 }
 
+function settingsOf(url: string, keys: Keys, upstreams: UpstreamName[]): Record<string, string> {
+  return {
+    PUBLIC_URL: url,
+    KLING_API_KEY: keys.kling,
+    KLING_BASE_URL: `${url}/kling`,
+    KLING_WEBHOOK_SECRET: keys.klingWebhooks,
+    ...(upstreams.includes('fal') && { FAL_API_KEY: keys.fal, FAL_BASE_URL: `${url}/fal` }),
+  }
+}
+
 /** Until every job and webhook has ended and the queue is empty, or the time for that is over. */
 async function quiet(
   pool: pg.Pool,
-  { quietSeconds, deadAfterMs, say }: Options,
+  { quietSeconds, deadAfterMs, hourAfterMs, say }: Options,
   hasDead: boolean,
 ): Promise<void> {
-  for (const end = performance.now() + quietSeconds * 1000; performance.now() < end; await sleep(500)) {
+  const began = performance.now()
+  for (const end = began + quietSeconds * 1000; performance.now() < end; await sleep(500)) {
     if (deadAfterMs !== undefined) await hurry(pool, hasDead ? deadAfterMs : undefined)
+    if (hasDead && performance.now() - began > hourAfterMs) await passHour(pool)
     const { rows } = await pool.query(`
       select (select count(*)::int from jobs where status in ('pending', 'processing')) as jobs,
         (select count(*)::int from webhooks where status = 'pending') as webhooks,
@@ -184,14 +212,6 @@ async function quiet(
     if (jobs + webhooks + tasks === 0) return
   }
   say('it has not become quiet in the time given')
-}
-
-/** Does sooner what happens anyway: the dead are taken for dead, and what they were asking about is asked about again. */
-async function hurry(pool: pg.Pool, deadAfterMs: number | undefined): Promise<void> {
-  if (deadAfterMs !== undefined) await freeTasksOfDead(pool, deadAfterMs)
-  await pool.query(
-    "update polls set due_at = now() where due_at > now() + interval '3 s' and outputs is null",
-  )
 }
 
 async function tell(

@@ -1,32 +1,47 @@
 import { between, pick, type Random, seededRandom } from '../src/providers/sandbox/random.ts'
 
-/** What becomes of one submit. In those of `accepting` the upstream has the job, whatever the gateway hears. */
-export const accepting = [
+/** What becomes of one submit. In those of `accepting` the upstream makes a task, whatever the gateway hears. */
+const accepting = [
   'accepts',
   'accepts slowly',
   'accepts, then 500',
+  'accepts, then 504',
   'accepts, then resets',
   'accepts, then is cut off',
   'accepts, then babbles',
   'accepts, then floods',
+  'accepts, then names no task',
   'accepts, then is silent',
   'resets, accepts later',
 ] as const
-export const refusing = ['429', '429 with Retry-After', '503', '400'] as const
-const losing = ['500', 'resets', 'babbles'] as const
-export type SubmitFate = (typeof accepting)[number] | (typeof refusing)[number] | (typeof losing)[number]
+const refusing = [
+  'is busy',
+  'is busy for a second',
+  'is maintained',
+  'refuses the content',
+  'refuses the parameters',
+] as const
+const losing = ['500', '504', 'resets', 'babbles'] as const
+export type SubmitFate =
+  | (typeof accepting)[number]
+  | (typeof refusing)[number]
+  | (typeof losing)[number]
+  | 'has no credit'
 
-/** What becomes of one call that asks about jobs. */
-export type AskFate =
-  | 'answers'
-  | 'answers slowly'
-  | '429'
-  | '429 with Retry-After'
-  | '500'
-  | 'resets'
-  | 'is cut off'
-  | 'babbles'
-  | 'floods'
+/** What becomes of one call that asks about tasks. */
+const asking = [
+  'answers slowly',
+  'is busy',
+  'is busy for a second',
+  '500',
+  'resets',
+  'is cut off',
+  'babbles',
+  'floods',
+  'knows of nothing',
+  'says odd words',
+] as const
+export type AskFate = 'answers' | (typeof asking)[number]
 
 /** Some do it the first time that the file is asked for; `is missing` for ever. */
 export type FileFate =
@@ -39,20 +54,20 @@ export type FileFate =
   | 'is cut off'
   | 'expires'
 
-export type CallbackHabit = 'each change' | 'none' | 'several times' | 'out of order' | 'forged'
+export type CallbackHabit = 'each change' | 'none' | 'several times' | 'late' | 'forged'
 
-/** What the upstream does with one job. */
+/** What the upstreams do with one job. */
 export interface Script {
-  /** Of its submits in turn; behind the last one it accepts. */
+  /** Of its submits in turn, wherever they go; behind the last one it is accepted. */
   submits: SubmitFate[]
   workMs: number
-  /** From processing back to queued and on again; never from an end. */
-  goesBack: boolean
   end: 'succeeded' | 'failed' | 'rejected'
   callbacks: CallbackHabit
   file: FileFate
-  medium: 'image' | 'video'
-  confirmsCancel: boolean
+  /** In what a task that has succeeded is paid. */
+  bill: 'dollars' | 'yuan' | 'units' | 'nothing'
+  /** So many look-ups by our own id say that there is none, though there may be one. */
+  hides: number
 }
 
 /** How often things go wrong: `mild` leaves out what takes tens of seconds. */
@@ -67,20 +82,16 @@ export function scriptOf(seed: number, order: number, temper: Temper, isLate: bo
       ? Array.from({ length: 1 + Math.floor(random() * 2) }, () => submitFate(random, temper))
       : [],
     workMs: isLate ? between(random, 6_000, 9_000) : between(random, 100, 2_500),
-    goesBack: chance(0.2),
     end: chance(0.1) ? pick(random, ['failed', 'rejected']) : 'succeeded',
-    callbacks: chance(0.6)
-      ? pick(random, ['none', 'several times', 'out of order', 'forged'])
-      : 'each change',
+    callbacks: chance(0.6) ? pick(random, ['none', 'several times', 'late', 'forged']) : 'each change',
     file: chance(0.25) ? fileFate(random, temper) : 'is there',
-    medium: random() < 0.1 ? 'video' : 'image',
-    confirmsCancel: random() < 0.5,
+    bill: pick(random, ['dollars', 'dollars', 'yuan', 'units', 'nothing']),
+    hides: chance(0.15) ? 1 + Math.floor(random() * 4) : 0,
   }
 }
 
 function submitFate(random: Random, temper: Temper): SubmitFate {
-  const fates: SubmitFate[] = [...accepting, ...refusing, ...losing]
-  const fate = pick(random, fates)
+  const fate = pick<SubmitFate>(random, [...accepting, ...refusing, ...losing])
   return temper === 'mild' && fate === 'accepts, then is silent' ? 'accepts' : fate
 }
 
@@ -101,15 +112,5 @@ function fileFate(random: Random, temper: Temper): FileFate {
 /** What becomes of the nth call of its kind. */
 export function askFate(seed: number, kind: string, call: number, temper: Temper): AskFate {
   const random = seededRandom(seed, `${kind} ${call}`)
-  if (temper === 'calm' || random() > 0.12) return 'answers'
-  return pick<AskFate>(random, [
-    'answers slowly',
-    '429',
-    '429 with Retry-After',
-    '500',
-    'resets',
-    'is cut off',
-    'babbles',
-    'floods',
-  ])
+  return temper === 'calm' || random() > 0.12 ? 'answers' : pick(random, asking)
 }

@@ -3,9 +3,8 @@ import type { Clock } from '../src/clock.ts'
 import { loadConfig } from '../src/config.ts'
 import { serve } from '../src/serve.ts'
 import { type Storage, StorageError } from '../src/storage/storage.ts'
-import { createScripted, type UpstreamSettings } from './provider.ts'
 
-// The real server, with the scripted upstream, a clock that can be set and a storage that can be full.
+// The real server as its settings have it, but for a clock that can be set and a storage that can be full.
 
 /** What the harness tells a server, at its start and later. */
 export interface Weather {
@@ -31,10 +30,7 @@ function fillable(storage: Storage): Storage {
   }
 }
 
-const { port, upstream, ...atStart } = JSON.parse(process.argv[2] ?? '{}') as {
-  port: string
-  upstream: UpstreamSettings
-} & Weather
+const { port, ...atStart } = JSON.parse(process.argv[2] ?? '{}') as { port: string } & Weather
 const weather: Weather = atStart
 process.on('message', (news) => Object.assign(weather, news))
 process.on('disconnect', () => process.exit(1))
@@ -46,11 +42,7 @@ const onLost = (error: Error) => {
   log.fatal({ err: error }, 'the database is gone')
   process.exit(1)
 }
-const serving = serve(config, log, onLost, {
-  upstreams: [createScripted(upstream)],
-  clock,
-  wrapStorage: fillable,
-})
+const serving = serve(config, log, onLost, { clock, wrapStorage: fillable })
 // it may be told to stop while it starts
 process.once('SIGTERM', async () => {
   await serving.then((server) => server.stop()).finally(() => process.exit(0))

@@ -13,11 +13,10 @@ import { credit } from '../src/ledger/ledger.ts'
 import { migrate } from '../src/migrate.ts'
 import { setWebhookSchedule } from '../src/webhooks/schedule.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
-import type { Temper } from './script.ts'
 import type { Truth } from './truth.ts'
-import type { UpstreamOptions } from './upstream.ts'
+import type { News, UpstreamOptions } from './upstream.ts'
 
-/** What servers stand on: a data folder, a PostgreSQL with customers in it, and an upstream. */
+/** What servers stand on: a data folder, a PostgreSQL with customers in it, and upstreams. */
 export interface Stage {
   dataDir: string
   postgres: Postgres
@@ -29,7 +28,7 @@ export interface Stage {
 
 export interface UpstreamProcess {
   url: string
-  set(temper: Temper): void
+  tell(news: Exclude<News, 'truth'>): void
   truth(): Promise<Truth>
 }
 
@@ -50,10 +49,10 @@ export async function setStage(upstream: UpstreamOptions, customerCount: number)
     const pool = createPool({ connectionString: postgres.url }, { max: 4, onError() {} })
     undo.push(() => pool.end())
     await migrate(pool, log)
-    const scripted = await startUpstreamProcess(upstream)
-    undo.push(scripted.close)
+    const upstreams = await startUpstreamProcess(upstream)
+    undo.push(upstreams.close)
     const customers = await makeCustomers(pool, customerCount)
-    return { dataDir, postgres, pool, customers, upstream: scripted, close }
+    return { dataDir, postgres, pool, customers, upstream: upstreams, close }
   } catch (error) {
     await close()
     throw error
@@ -65,10 +64,10 @@ async function startUpstreamProcess(options: UpstreamOptions): Promise<UpstreamP
   const [{ url }] = (await once(child, 'message')) as [{ url: string }]
   return {
     url,
-    set: (temper) => void child.send(temper),
+    tell: (news) => void child.send(news),
     async truth() {
       const answer = once(child, 'message')
-      child.send('truth')
+      child.send('truth' satisfies News)
       const [truth] = await answer
       return truth as Truth
     },

@@ -2,299 +2,240 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { json } from 'node:stream/consumers'
-import { callbacksFor, sendCallback } from './callbacks.ts'
-import { answer, answerBadly } from './faults.ts'
+import { buffer } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { deliver, deliveriesOf } from './callbacks.ts'
+import { type Answer, answer, answerBadly } from './faults.ts'
 import { fileOf } from './film.ts'
-import { askFate, type Script, type SubmitFate, scriptOf, type Temper } from './script.ts'
-import { isRefused, isTaken, type JobTruth, type Post, type Truth } from './truth.ts'
+import { type Job, openJournal } from './journal.ts'
+import type { FileFate, Temper } from './script.ts'
+import type { UpstreamName } from './truth.ts'
+import { type Keys, startVendors, type Vendor } from './vendors.ts'
+
+// What lies around the gateways, in a process of its own that outlives them: the protocol servers of the vendors, the lines
+// to them, on which what the seed says happens to every call and answer, the files that they make, and the one public
+// address of all gateways, where upstreams call back and fetch what they are lent.
 
 export interface UpstreamOptions {
   seed: number
   /** Of the jobs' scripts, but for those whose prompt asks for calm. */
   temper: Temper
-  apiKey: string
+  keys: Keys
 }
 
-export interface Upstream {
-  url: string
-  /** How it treats calls from now on; it begins calm. */
-  set(temper: Temper): void
-  truth(): Truth
-  close(): void
-}
+/** What it is told. */
+export type News = { temper: Temper } | { hasCredit: boolean } | { gateways: string[] } | 'truth'
 
-interface Job {
-  truth: JobTruth
-  script: Script
-  callbackUrl: string
-  /** It will have the job in a moment. */
-  isAccepting: boolean
-  /** When it took the job, in ms. */
-  beganAt: number
-  linksMade: number
-  /** Of a file that expires: the link that has. */
-  expiredLink?: string
-}
-
-interface SubmitBody {
-  client_id: string
-  prompt: string
-  callback_url: string
+interface Call {
+  request: IncomingMessage
+  response: ServerResponse
+  url: URL
+  raw: Buffer
 }
 
 const laterMs = 700
-const lookUp = 'client_ids'
+const ownHeaders = new Set([
+  'connection',
+  'content-length',
+  'host',
+  'keep-alive',
+  'transfer-encoding',
+  'date',
+])
 
-/**
- * An upstream as real ones are, which knows jobs by its own ids and by the client's, takes a client's id once, and does
- * to each job and call what the seed says. It keeps the truth of all that it saw.
- */
-export async function startUpstream(options: UpstreamOptions): Promise<Upstream> {
-  const { seed, apiKey } = options
-  let temper: Temper = 'calm'
-  const jobs = new Map<string, Job>()
-  const byUpstreamId = new Map<string, Job>()
-  const faults: Record<string, number> = {}
-  const calls: Record<string, number> = {}
-  let moment = 0
+const options = JSON.parse(process.argv[2] ?? '{}') as UpstreamOptions
+const journal = openJournal(options, (jobId) => `${origin}/made/${jobId}/0`)
+const vendors = await startVendors(options.keys, journal.planOf)
+let gateways: string[] = []
+let linksMade = 0
 
-  const count = (fault: string) => {
-    faults[fault] = (faults[fault] ?? 0) + 1
-  }
-  const note = ({ truth }: Job, text: string) => truth.transcript.push(`${new Date().toISOString()} ${text}`)
-
-  function jobOf(clientId: string): Job {
-    const known = jobs.get(clientId)
-    if (known !== undefined) return known
-    const job: Job = {
-      truth: {
-        clientId,
-        order: -1,
-        posts: [],
-        lookUps: [],
-        cancelled: false,
-        asked: 0,
-        fileRequests: 0,
-        filesServed: 0,
-        callbacksSent: 0,
-        forgedTaken: 0,
-        transcript: [],
-      },
-      script: scriptOf(seed, -1, 'calm', false),
-      callbackUrl: '',
-      isAccepting: false,
-      beganAt: 0,
-      linksMade: 0,
-    }
-    jobs.set(clientId, job)
-    return job
-  }
-
-  async function submit(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = (await json(request)) as SubmitBody
-    const job = jobOf(body.client_id)
-    const { truth } = job
-    const number = Number(/^order (\d+)/.exec(body.prompt)?.[1] ?? -1)
-    truth.order = number
-    const isCalm = body.prompt.includes('calm')
-    job.script = scriptOf(seed, number, isCalm ? 'calm' : options.temper, body.prompt.includes('late'))
-    job.callbackUrl = body.callback_url
-    const fate = nextFate(job)
-    const post: Post = { at: ++moment, fate }
-    truth.posts.push(post)
-    note(job, `submit ${truth.posts.length}: ${fate}`)
-    count(`submit ${fate}`)
-    if (fate === 'duplicate') return answer(response, 409, { error: 'duplicate' })
-    if (isTaken(fate)) {
-      job.isAccepting = true
-      if (fate === 'resets, accepts later') setTimeout(() => accept(job), laterMs)
-      else accept(job)
-    }
-    response.on('finish', () => {
-      if (isRefused(fate)) post.refusedAt = ++moment
-    })
-    if (await answerBadly(fate, request, response)) return
-    answer(response, 201, { id: truth.upstreamId, client_id: truth.clientId, status: 'queued' })
-  }
-
-  function nextFate({ truth, script, isAccepting }: Job): SubmitFate | 'duplicate' {
-    if (isAccepting) return 'duplicate'
-    return temper === 'calm' ? 'accepts' : (script.submits[truth.posts.length] ?? 'accepts')
-  }
-
-  function accept(job: Job): void {
-    job.truth.upstreamId = `up_${byUpstreamId.size + 1}`
-    job.truth.createdAt = ++moment
-    job.beganAt = Date.now()
-    byUpstreamId.set(job.truth.upstreamId, job)
-    note(job, `taken as ${job.truth.upstreamId}`)
-    for (const share of changes(job.script)) {
-      setTimeout(() => callBack(job), share * job.script.workMs + 5)
-    }
-  }
-
-  async function callBack(job: Job): Promise<void> {
-    const status = statusOf(job)
-    const change = {
-      id: job.truth.upstreamId!,
-      clientId: job.truth.clientId,
-      status,
-      isEnd: status !== 'queued' && status !== 'processing',
-    }
-    const habit = temper === 'calm' ? 'each change' : job.script.callbacks
-    for (const call of callbacksFor(habit, job.callbackUrl, change)) {
-      job.truth.callbacksSent++
-      count(`callback ${habit}`)
-      const isTakenUp = await sendCallback(call)
-      if (call.isForged && isTakenUp) job.truth.forgedTaken++
-    }
-  }
-
-  /** Polls by our ids and look-ups by the client's, many at once. */
-  async function ask(url: URL, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const kind = url.searchParams.has(lookUp) ? 'look-up' : 'poll'
-    const fate = await meetAskFate(kind, request, response)
-    if (fate === undefined) return
-    const ids = (url.searchParams.get(kind === 'poll' ? 'ids' : lookUp) ?? '').split(',')
-    const found = ids.flatMap((id) => {
-      const job = kind === 'poll' ? byUpstreamId.get(id) : jobOf(id)
-      if (job === undefined) return []
-      const absent = job.truth.upstreamId === undefined
-      if (kind === 'poll') job.truth.asked++
-      else job.truth.lookUps.push({ at: ++moment, absent })
-      note(job, `${kind}: ${absent ? 'absent' : statusOf(job)}`)
-      return absent ? [] : [view(job)]
-    })
-    answer(response, 200, { jobs: found })
-  }
-
-  async function meetAskFate(kind: string, request: IncomingMessage, response: ServerResponse) {
-    calls[kind] = (calls[kind] ?? 0) + 1
-    const fate = askFate(seed, kind, calls[kind], temper)
-    count(`${kind} ${fate}`)
-    return (await answerBadly(fate, request, response)) ? undefined : fate
-  }
-
-  function view(job: Job) {
-    const status = statusOf(job)
-    const { clientId, upstreamId } = job.truth
-    return {
-      id: upstreamId,
-      client_id: clientId,
-      status,
-      ...(status === 'succeeded' && {
-        outputs: [{ type: job.script.medium, url: `${origin}/files/${upstreamId}/${++job.linksMade}` }],
-      }),
-      ...(status === 'failed' && {
-        error: job.script.end === 'rejected' ? 'content_policy' : 'generation_failed',
-      }),
-    }
-  }
-
-  async function cancel(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const job = byUpstreamId.get(id)
-    const fate = await meetAskFate('cancel', request, response)
-    if (fate === undefined) return
-    const confirms = job?.script.confirmsCancel === true && isUnderWay(job)
-    if (confirms) job.truth.cancelled = true
-    if (job !== undefined) note(job, `cancel: ${confirms ? 'confirmed' : 'refused'}`)
-    count(`cancel ${confirms ? 'confirmed' : 'refused'}`)
-    answer(response, confirms ? 200 : 409, { cancelled: confirms })
-  }
-
-  async function file(id: string, link: string, response: ServerResponse): Promise<void> {
-    const job = byUpstreamId.get(id)
-    if (job === undefined || !isDone(job)) return answer(response, 404, { error: 'not_found' })
-    const { truth, script } = job
-    const bytes = await fileOf(truth.order, script.medium)
-    truth.sha256 = createHash('sha256').update(bytes).digest('hex')
-    truth.bytes = bytes.length
-    const isFirst = ++truth.fileRequests === 1
-    if (script.file === 'expires' && isFirst) job.expiredLink = link
-    const fate = script.file === 'expires' ? (job.expiredLink === link ? 'expires' : 'is there') : script.file
-    const isBad = fate === 'is missing' || fate === 'expires' || isFirst
-    note(job, `file: ${isBad ? fate : 'is there'}`)
-    if (isBad && fate !== 'is there') count(`file ${fate}`)
-    if (!isBad || fate === 'is there') {
-      truth.filesServed++
-      response.writeHead(200, { 'content-length': bytes.length }).end(bytes)
-    } else serveBadly(fate, bytes, response)
-  }
-
-  const server = createServer(async (request, response) => {
+const server = createServer(async (request, response) => {
+  request.on('error', () => {})
+  response.on('error', () => {})
+  try {
     const url = new URL(request.url ?? '', 'http://upstream')
-    const [, room, id = '', rest = ''] = url.pathname.split('/')
-    request.on('error', () => {})
-    response.on('error', () => {})
-    try {
-      if (room === 'files') return await file(id, rest, response)
-      if (request.headers.authorization !== `Bearer ${apiKey}`) {
-        return answer(response, 401, { error: 'unauthorized' })
-      }
-      if (request.method === 'GET') return await ask(url, request, response)
-      if (rest === 'cancel') return await cancel(id, request, response)
-      await submit(request, response)
-    } catch (error) {
-      // a client that went away in mid-body
-      if (!request.socket.destroyed) response.writeHead(400).end(String(error))
-    }
+    const call: Call = { request, response, url, raw: await buffer(request) }
+    const [, room = '', id = '', link = ''] = url.pathname.split('/')
+    if (room === 'made') await file(journal.job(id)!, link, response)
+    else if (room === 'callbacks') callBack(call)
+    else if (room === 'files') answer(response, await toAnyGateway('GET', url.pathname + url.search, {}))
+    else
+      await toVendor(room as UpstreamName, {
+        ...call,
+        url: new URL(request.url!.slice(room.length + 1), 'http://upstream'),
+      })
+  } catch (error) {
+    // a client, or the vendor, that went away in the midst of it
+    if (!request.socket.destroyed) request.socket.resetAndDestroy()
+    if (!(error instanceof TypeError && error.message === 'fetch failed')) throw error
+  }
+})
+server.listen(0, '127.0.0.1')
+await once(server, 'listening')
+const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+async function toVendor(name: UpstreamName, call: Call): Promise<void> {
+  const vendor = vendors[name]
+  const method = call.request.method ?? ''
+  const jobId = vendor.jobOf(method, call.url, call.raw.toString())
+  if (jobId !== undefined) await submit(name, vendor, jobId, call)
+  else if (method === 'GET') await ask(name, vendor, call)
+  else answer(call.response, await forward(vendor, call))
+}
+
+async function submit(name: UpstreamName, vendor: Vendor, jobId: string, call: Call): Promise<void> {
+  const { request, response, raw } = call
+  const { job, post } = journal.post(name, jobId, raw.toString())
+  const { fate } = job
+  if (fate === 'babbles') return void (await answerBadly(fate, request, response))
+  if (fate === 'resets, accepts later') {
+    request.socket.resetAndDestroy()
+    await sleep(laterMs)
+    return void (await forward(vendor, call))
+  }
+  const given = await forward(vendor, call)
+  const refusal = given.status < 300 ? 'open' : vendor.refusal(given.status, given.body.toString())
+  journal.note(job, `it answered ${given.status}${refusal === 'open' ? '' : `: ${refusal}`}`)
+  if (refusal === 'taken') journal.count(`${name} submit of what it has`)
+  const isPlanned = !fate.startsWith('accepts') || refusal !== 'refused'
+  if (!isPlanned && !/cannot be downloaded/.test(given.body.toString()))
+    journal.unwanted(job, given.body.toString())
+  response.on('finish', () => {
+    if (refusal === 'refused') journal.refused(post)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  if (!(await answerBadly(fate, request, response))) answer(response, given)
+}
+
+/** Questions, by our ids or the vendor's. */
+async function ask(name: UpstreamName, vendor: Vendor, { request, response, url, raw }: Call): Promise<void> {
+  const jobId = vendor.lookedUp('GET', url)
+  const kind = `${name} ${jobId === undefined ? 'question' : 'look-up'}`
+  const fate = journal.ask(kind)
+  if (await answerBadly(fate, request, response)) return
+  if (fate === 'is busy' || fate === 'is busy for a second') {
+    const headers = { ...(fate === 'is busy for a second' && { 'retry-after': '1' }) }
+    return say(response, { ...vendor.busy, headers })
+  }
+  if (fate === '500') return say(response, vendor.broken)
+  const job = jobId === undefined ? undefined : journal.job(jobId)
+  const isHidden =
+    job !== undefined && journal.temper !== 'calm' && job.truth.lookUps.length < job.script.hides
+  const isDenied = fate === 'knows of nothing' || isHidden
+  const given = isDenied ? undefined : await forward(vendor, { request, url, raw })
+  if (job !== undefined) journal.lookUp(job, isDenied || vendor.made(jobId!).length === 0)
+  if (given === undefined) return say(response, vendor.nothing(url))
+  const odd = /"(submitted|processing|succeeded?|failed|IN_QUEUE|IN_PROGRESS|COMPLETED)"/g
+  const text = given.body.toString().replaceAll(/(\/made\/\w+)\/\d+/g, (_, path) => `${path}/${++linksMade}`)
+  answer(response, { ...given, body: fate === 'says odd words' ? text.replaceAll(odd, '"archived"') : text })
+}
+
+function say(
+  response: ServerResponse,
+  { status, body, headers = {} }: { status: number; body: unknown; headers?: object },
+): void {
+  answer(response, {
+    status,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+}
+
+/** Throws where the vendor cuts the connection. */
+async function forward(vendor: Vendor, { request, url, raw }: Omit<Call, 'response'>): Promise<Answer> {
+  return fetchWhole(vendor.url + url.pathname + url.search, request.method ?? 'GET', headersOf(request), raw)
+}
+
+async function fetchWhole(
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+  raw?: Buffer,
+): Promise<Answer> {
+  const body = raw === undefined || raw.length === 0 ? {} : { body: new Uint8Array(raw) }
+  const found = await fetch(url, {
+    method,
+    headers,
+    ...body,
+    redirect: 'manual',
+    signal: AbortSignal.timeout(20_000),
+  })
+  const kept = [...found.headers].filter(([name]) => !ownHeaders.has(name))
   return {
-    url: origin,
-    set(next) {
-      temper = next
-    },
-    truth: () => ({ jobs: [...jobs.values()].map((job) => job.truth), faults }),
-    close() {
-      server.closeAllConnections()
-      server.close()
-    },
+    status: found.status,
+    headers: Object.fromEntries(kept),
+    body: Buffer.from(await found.arrayBuffer()),
   }
 }
 
-/** When its status changes, as shares of its work. */
-function changes({ goesBack }: Script): number[] {
-  return goesBack ? [0.3, 0.5, 0.7, 1] : [0.3, 1]
+function headersOf({ headers }: IncomingMessage): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => (ownHeaders.has(name) ? [] : [[name, String(value)]])),
+  )
 }
 
-function statusOf({ script, beganAt, truth }: Job): string {
-  if (truth.cancelled) return 'cancelled'
-  const share = (Date.now() - beganAt) / script.workMs
-  if (share >= 1) return script.end === 'succeeded' ? 'succeeded' : 'failed'
-  const isBack = script.goesBack && share >= 0.5 && share < 0.7
-  return share < 0.3 || isBack ? 'queued' : 'processing'
+/** As a balancer does it: the first that answers. */
+async function toAnyGateway(
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body?: Buffer,
+): Promise<Answer> {
+  for (const gateway of gateways.toSorted(() => Math.random() - 0.5)) {
+    const found = await fetchWhole(gateway + path, method, headers, body).catch(() => undefined)
+    if (found !== undefined) return found
+  }
+  return { status: 502, body: '' }
 }
 
-function isUnderWay(job: Job): boolean {
-  return ['queued', 'processing'].includes(statusOf(job))
+/** fal tries for hours to have a callback taken; of Kling that is not known. */
+function callBack({ request, response, url, raw }: Call): void {
+  const [, , upstream, token = ''] = url.pathname.split('/')
+  const job = journal.job(token.split('.')[0]!)!
+  const habit = journal.temper === 'calm' ? 'each change' : job.script.callbacks
+  const deliveries = deliveriesOf(habit, { path: url.pathname, headers: headersOf(request), body: raw })
+  void deliver(deliveries, upstream === 'fal', async ({ kind, path, headers, body }) => {
+    journal.count(`${upstream} callback ${kind}`)
+    const { status } = await toAnyGateway('POST', path, headers, body)
+    journal.calledBack(job, kind, status)
+    return status
+  })
+  answer(response, { status: 200, body: '' })
 }
 
-function isDone(job: Job): boolean {
-  return statusOf(job) === 'succeeded'
+async function file(job: Job, link: string, response: ServerResponse): Promise<void> {
+  const { truth, script, order } = job
+  const bytes = await fileOf(order)
+  truth.sha256 = createHash('sha256').update(bytes).digest('hex')
+  truth.bytes = bytes.length
+  const isFirst = ++truth.fileRequests === 1
+  if (isFirst) job.expiredLink = link
+  const isBad = script.file === 'expires' ? job.expiredLink === link : isFirst || script.file === 'is missing'
+  const fate: FileFate = isBad ? script.file : 'is there'
+  journal.note(job, `file: ${fate}`)
+  if (fate !== 'is there') journal.count(`file ${fate}`)
+  serveFile(fate, bytes, response)
 }
 
-function serveBadly(fate: Script['file'], bytes: Buffer, response: ServerResponse): void {
+function serveFile(fate: FileFate, bytes: Buffer, response: ServerResponse): void {
   const half = bytes.subarray(0, bytes.length / 2)
-  const begin = (length: number) => response.writeHead(200, { 'content-length': length })
-  if (fate === 'is missing' || fate === 'is missing once') answer(response, 404, { error: 'not_found' })
-  else if (fate === 'expires') answer(response, 403, { error: 'expired' })
+  const begin = (length: number) =>
+    response.writeHead(200, { 'content-type': 'video/mp4', 'content-length': length })
+  if (fate === 'is there') begin(bytes.length).end(bytes)
+  else if (fate === 'is missing' || fate === 'is missing once') response.writeHead(404).end()
+  else if (fate === 'expires') response.writeHead(403).end()
   else if (fate === 'is too short') begin(half.length).end(half)
   else if (fate === 'stalls') begin(bytes.length).write(half)
   else if (fate === 'is cut off') begin(bytes.length).write(half, () => response.destroy())
   else begin(bytes.length + 1_000).write(bytes, () => response.destroy())
 }
 
-// In a process of its own it outlives what is done to the gateways.
-if (import.meta.main) {
-  const upstream = await startUpstream(JSON.parse(process.argv[2] ?? '{}') as UpstreamOptions)
-  process.on('message', (message) => {
-    if (message === 'truth') process.send?.(upstream.truth())
-    else upstream.set(message as Temper)
-  })
-  process.on('disconnect', () => process.exit(0))
-  process.send?.({ url: upstream.url })
-}
+process.on('message', (news: News) => {
+  if (news === 'truth') {
+    const madeOf = (jobId: string) => Object.values(vendors).flatMap((vendor) => vendor.made(jobId))
+    process.send?.(journal.truth(madeOf))
+  } else if ('temper' in news) journal.set(news.temper)
+  else if ('hasCredit' in news) journal.setCredit(news.hasCredit)
+  else gateways = news.gateways
+})
+process.on('disconnect', () => process.exit(0))
+process.send?.({ url: origin })

@@ -93,6 +93,6 @@ export function isLoopback(url: string): boolean {
 
 /** The film that an upstream hands out: the given one, the one at the given path, or a small one that plays. */
 export async function filmFrom(film: Uint8Array | string | undefined): Promise<Buffer> {
-  if (film === undefined) return await fileOf(0, 'video')
+  if (film === undefined) return await fileOf(0)
   return typeof film === 'string' ? await readFile(film) : Buffer.from(film)
 }
