@@ -22,6 +22,7 @@ import {
   type UpstreamSettings,
 } from './provider.ts'
 import { byMeaning, type Failure, type Meaning, refusedFor } from './refusal.ts'
+import { shapeRefusal } from './shape.ts'
 import { type Shot, shotSeconds } from './shots.ts'
 
 // WaveSpeedAI, in front of other makers' models. Its oddities:
@@ -182,7 +183,7 @@ export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock)
     timeLimitMs: () => 60 * 60_000,
     pollBatch: 8,
     async submit(request, context) {
-      const trouble = tooLong(request)
+      const trouble = tooLong(request) ?? otherShape(request)
       if (trouble !== undefined) return trouble
       let body: Json
       try {
@@ -281,6 +282,10 @@ function tooMany({ model }: Route, input: Record<string, Json>): Unfit | undefin
   if (!isGiven(input.multishot) || shotSeconds(shotsOf(input), Number(input.duration)) !== undefined)
     return undefined
   return { path: 'multishot', message: 'leaves a shot less than a second: give fewer or shorter shots.' }
+}
+
+function otherShape(request: ProviderRequest): Refused | undefined {
+  return nameOf('aspect_ratio', request.route.model) === undefined ? shapeRefusal(request) : undefined
 }
 
 /** A film to take movement from: shorter where the character stays as pictured, and no longer than was ordered. */

@@ -1,3 +1,4 @@
+import { fieldNames } from '../field-names.ts'
 import type { Json, ProviderRequest, Route, Unfit } from '../provider.ts'
 import { type Shot, shotSeconds } from '../shots.ts'
 import { type Endpoint, endpointOf } from './endpoints.ts'
@@ -11,13 +12,6 @@ export interface SentMedia {
   /** Of each element; the first shows it from the front. */
   elements: string[][]
 }
-
-/** The names that our models have for the same thing. */
-export const fieldNames = {
-  start: ['image_url', 'start_frame_url', 'image'],
-  end: ['end_image_url', 'end_frame_url', 'end_image'],
-  video: ['video_url', 'motion_video_url', 'video'],
-} as const
 
 const leaveOut = "is not possible with this model's upstream: leave it out."
 const mostPromptCharacters = 2_500

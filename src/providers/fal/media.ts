@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
+import { fieldNames } from '../field-names.ts'
 import type { InputMedia, Json, PrepareContext, ProviderRequest, Refused } from '../provider.ts'
+import { shapeRefusal } from '../shape.ts'
 import { endpointOf, type VideoLimits } from './endpoints.ts'
-import { fieldNames, orientationOf, type SentMedia } from './input.ts'
+import { orientationOf, type SentMedia } from './input.ts'
 
 const minSide = 300
 const shapes = { narrowest: 0.4, widest: 2.5 }
@@ -32,7 +34,7 @@ export function unusable({ route, input, media }: ProviderRequest): Refused | un
         }
     }
   }
-  return undefined
+  return endpoint.hasAspectRatio ? undefined : shapeRefusal({ input, media })
 }
 
 function pictureTrouble({ width, height }: { width: number; height: number }): string | undefined {

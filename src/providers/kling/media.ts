@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { InputMedia, PrepareContext, ProviderRequest, Refused } from '../provider.ts'
+import { shapeRefusal } from '../shape.ts'
 import type { SaidMedia } from './bodies.ts'
 import type { Standard } from './fits.ts'
 import type { Order } from './order.ts'
@@ -22,8 +23,6 @@ const filmTypes = ['video/mp4', 'video/quicktime']
 const slackSeconds = 0.05
 /** So much longer than the length that was ordered, and paid for, a film to follow may be. */
 const orderSlackSeconds = 0.5
-/** A picture's shape may differ from the one that was asked for by this part. */
-const shapeSlack = 0.1
 
 /** What is wrong with the files; asked before anything is sent. */
 export function mediaRefusal(
@@ -38,18 +37,12 @@ export function mediaRefusal(
     ...(media.images ?? []).map((picture, index): [string, InputMedia] => [`images[${index}]`, picture]),
   ]
   const film = file(order.film)
-  const asked = order.firstFrame === undefined ? undefined : input.aspect_ratio
   const flaws = [
     ...pictures.map(([name, picture]) => pictureFlaw(name, picture)),
     film && filmFlaw(order.film!, film, filmLimits(order, standard)),
     film && tooLong(order, film, input.duration),
   ]
-  const shape = shapeFlaw(order.firstFrame ?? '', file(order.firstFrame), asked)
-  return (
-    refusal(flaws.find((flaw) => flaw !== undefined)) ??
-    // no upstream has another shape than the first frame's
-    (shape === undefined ? undefined : { outcome: 'refused', code: 'INPUT_MEDIA_INVALID', message: shape })
-  )
+  return refusal(flaws.find((flaw) => flaw !== undefined)) ?? shapeRefusal({ input, media })
 }
 
 /** Other upstreams have other limits. */
@@ -109,15 +102,6 @@ function tooLong({ model }: Order, film: InputMedia, ordered: unknown): string |
   const most = Number(ordered) + orderSlackSeconds
   if (film.durationSeconds <= most) return undefined
   return `motion_video_url: The video must not be longer than the duration that is ordered, ${Number(ordered)} seconds; it has ${film.durationSeconds.toFixed(1)}.`
-}
-
-/** The first frame decides on the shape; 16:9 is what is filled in where nobody has asked for anything. */
-function shapeFlaw(name: string, picture: InputMedia | undefined, asked: unknown): string | undefined {
-  if (picture?.kind !== 'image' || typeof asked !== 'string' || asked === '16:9') return undefined
-  const [across = 1, down = 1] = asked.split(':').map(Number)
-  const difference = Math.abs(Math.log((picture.width / picture.height) * (down / across)))
-  if (difference <= Math.log(1 + shapeSlack)) return undefined
-  return `${name}: The video takes the shape of the picture, ${picture.width} × ${picture.height}, which is not the aspect_ratio ${asked}: crop the picture or leave aspect_ratio out.`
 }
 
 /** The files as Kling takes them; undefined where a film has no address that it could be fetched from. */

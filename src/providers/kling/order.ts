@@ -1,3 +1,4 @@
+import { fieldNames } from '../field-names.ts'
 import type { JobDescription, Json } from '../provider.ts'
 import { type Model, models } from './models.ts'
 
@@ -43,20 +44,15 @@ export interface Order {
 
 type Described = Pick<JobDescription, 'route' | 'input'>
 
-/** The field names that our models have for one and the same file. */
-const firstFrames = ['image_url', 'start_frame_url', 'image']
-const lastFrames = ['end_image_url', 'end_frame_url', 'end_image']
-const films = ['video_url', 'motion_video_url', 'video']
-
 /** Reads a job; throws for a route that no model is known of. */
 export function toOrder({ route, input }: Described): Order {
   const model = models.get(route.model)
   if (model === undefined) throw new Error(`Kling has no model ${route.model}`)
   const settings = route.settings ?? {}
-  const given = (fields: string[]) => fields.find((field) => typeof input[field] === 'string')
-  const firstFrame = given(firstFrames)
-  const lastFrame = given(lastFrames)
-  const film = given(films)
+  const given = (fields: readonly string[]) => fields.find((field) => typeof input[field] === 'string')
+  const firstFrame = given(fieldNames.start)
+  const lastFrame = given(fieldNames.end)
+  const film = given(fieldNames.video)
   const audio = audioOf(model, settings, input, film !== undefined)
   const needs1080 = model.isLimitedAt720p && (lastFrame !== undefined || audio === 'native')
   const isPro = (settings.resolution ?? (input.quality === 'pro' ? '1080p' : '720p')) === '1080p'
