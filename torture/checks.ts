@@ -2,7 +2,7 @@ import type { Loss } from './client.ts'
 import { ends } from './client.ts'
 import type { Evidence, JobEvidence } from './evidence.ts'
 import type { Gateway } from './gateways.ts'
-import { pictureModel } from './orders.ts'
+import { takesPictures } from './orders.ts'
 import { type JobTruth, sendingFault } from './truth.ts'
 
 export interface Violation {
@@ -77,17 +77,18 @@ const rules: Record<string, Rule> = {
     }
     return undefined
   }),
-  'charge less refund less cost is what is earned': function* ({ jobs }) {
-    const earned = sum(
-      jobs.map(
-        ({ chargedMicroCents, refundedMicroCents }) => Number(chargedMicroCents) - Number(refundedMicroCents),
-      ),
-    )
-    const due = sum(
-      jobs.map(({ status, chargedMicroCents }) => (status === 'completed' ? Number(chargedMicroCents) : 0)),
-    )
-    if (earned !== due) yield { what: `${earned} is kept of the charges, ${due} is due` }
-  },
+  'charge less refund less cost is what is earned': ofEachJob(
+    ({ status, chargedMicroCents, refundedMicroCents, attempts, truth }) => {
+      const charged = Number(chargedMicroCents)
+      const billed = sum(attempts.map(({ billedMicroCents }) => Number(billedMicroCents)))
+      const earned = charged - Number(refundedMicroCents) - billed
+      const cost = sum((truth?.made ?? []).map(({ billedMicroCents }) => billedMicroCents ?? 0))
+      const isDone = status === 'completed'
+      // of a job that was given up the bill may never have been told
+      const isRight = earned === (isDone ? charged - cost : -billed) && (isDone || billed <= cost)
+      return !isRight && `${earned} of ${charged}, which cost ${cost}`
+    },
+  ),
   'a job ends as it ended at its upstream': ofEachJob(endingFault),
   'a timeline is legal and complete': ofEachJob(timelineFault),
   'a completed job has its files, byte for byte': ofEachJob(({ status, outputs, truth }, { files }) => {
@@ -211,7 +212,7 @@ function endingFault({ status, errorCode, truth, script, attempts, order }: JobE
     truth?.posts.some((post) => post.fate === fate && post.refusedAt) === true
   // fal knows nothing of our ids: what is lost on its way there can only be waited for
   const isLost = attempts.some(({ provider, status }) => provider === 'fal' && status === 'unknown')
-  const isPicture = ordered?.model === pictureModel
+  const isPicture = ordered !== undefined && takesPictures(ordered)
   const isFair: Record<string, boolean> = {
     CONTENT_POLICY_VIOLATION: script.end === 'rejected' || wasRefused('refuses the content'),
     GENERATION_FAILED:

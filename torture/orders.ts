@@ -8,7 +8,10 @@ const textModel = 'kling/kling-3.0-standard/text-to-video'
 const loneModel = 'kling-plus/kling-2.6-standard/text-to-video'
 /** fal comes first, and Kling is there as well. */
 const otherModel = 'kling-plus/kling-o3-standard/text-to-video'
-export const pictureModel = 'kling/kling-omni-o1/image-to-video'
+const pictureModel = 'kling/kling-omni-o1/image-to-video'
+/** Kling makes an element first, out of pictures. */
+const elementModel = 'kling/kling-elements-i2v-v3/image-to-video-elements'
+export const takesPictures = ({ model }: Order) => model === pictureModel || model === elementModel
 
 /** What a client does; it depends on the seed and the number alone. */
 export interface Order {
@@ -58,7 +61,8 @@ export function orderOf(seed: number, number: number, temper: Temper): Order {
 function modelOf(share: number): string {
   if (share < 0.45) return textModel
   if (share < 0.7) return loneModel
-  return share < 0.88 ? otherModel : pictureModel
+  if (share < 0.86) return otherModel
+  return share < 0.94 ? pictureModel : elementModel
 }
 
 function habitOf(share: number, temper: Temper): Habit {
@@ -76,7 +80,8 @@ export function bodyOf(order: Order, urls: { picture: string; webhook: string | 
     model: order.model,
     input: {
       prompt,
-      ...(order.model === pictureModel && { image_url: urls.picture }),
+      ...(takesPictures(order) && { image_url: urls.picture }),
+      ...(order.model === elementModel && { elements: [{ characterImages: [urls.picture], name: 'Ann' }] }),
       ...(order.model === loneModel && order.isNegative && { negative_prompt: 'rain' }),
     },
     metadata: { order: String(order.number), ...(order.isLate && { late: 'yes' }) },

@@ -33,7 +33,6 @@ export interface Vendor {
   nothing(url: URL): { status: number; body: unknown }
   /** Whether an answer that is no success says that the job was not taken; `taken`: it has it from before. */
   refusal(status: number, body: string): 'refused' | 'taken' | 'open'
-  stop(): Promise<void>
 }
 
 /** The protocol servers; `planOf` tells what is to become of the submit that is under way for a job. */
@@ -169,7 +168,6 @@ function klingVendor(kling: KlingServer): Vendor {
       if (code === 1201 && body.includes('already exists')) return 'taken'
       return status < 500 || code === 5001 ? 'refused' : 'open'
     },
-    stop: kling.stop,
   }
 }
 
@@ -205,6 +203,5 @@ function falVendor(fal: Fal): Vendor {
     broken: { status: 500, body: { detail: 'Internal Server Error' } },
     nothing: () => ({ status: 404, body: { detail: 'Request not found', status: 'NOT_FOUND' } }),
     refusal: (status) => (status < 500 ? 'refused' : 'open'),
-    stop: fal.stop,
   }
 }
