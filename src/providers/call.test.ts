@@ -52,6 +52,7 @@ test('an answer that is no JSON keeps its status', async () => {
 
 test('an answer that is too long is not held in memory and keeps its status', async () => {
   assert.equal((await get('huge?30000000')).json, undefined)
+  assert.equal((await get('huge?1100000')).json, undefined)
   assert.equal((await get('huge?1000000')).json, 'x'.repeat(1_000_000))
 })
 

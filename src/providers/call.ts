@@ -42,7 +42,8 @@ export class CallFailed extends Error {
   }
 }
 
-const defaultMaxBytes = 8 * 1024 * 1024
+/** More than any answer has; of 8 MB made for it the reading alone would hold the event loop up for seconds. */
+const defaultMaxBytes = 1024 * 1024
 const maxRetryAfterMs = 10 * 60_000
 const connectTimeLimitMs = 10_000
 

@@ -294,6 +294,11 @@ test('the key is in nothing that is kept, told or logged', async () => {
   const outcome = await submit()
   assert.ok(outcome.outcome === 'closed' && outcome.cause instanceof Error)
   assert.match(outcome.cause.message, /may not/)
+  const isCut = { status: 403, body: { code: 403, message: `${'x'.repeat(295)}${apiKey}` } }
+  server.interrupt(/text-to-video/, isCut)
+  const cut = await submit()
+  assert.ok(cut.outcome === 'closed' && cut.cause instanceof Error)
+  assert.doesNotMatch(cut.cause.message, /xa-/)
   const told = JSON.stringify([outcome.cause.message, await accepted(), await provider.check?.(call())])
   assert.doesNotMatch(told, new RegExp(apiKey))
 })

@@ -350,7 +350,8 @@ function submitted(answer: UpstreamAnswer, hide: (text: string) => string): Subm
   if (status < 300 && code === 200 && Value.Check(operationForm, data)) {
     return { outcome: 'accepted', operation: { id: data.id } }
   }
-  const cause = new Error(hide(`WaveSpeed answered ${status}, code ${code}: ${message.slice(0, 300)}`))
+  // cut only then: the half of a key is none that could be found
+  const cause = new Error(hide(`WaveSpeed answered ${status}, code ${code}: ${message}`).slice(0, 340))
   const said = status < 300 ? code : status
   const meaning = submitStatuses[said]
   if (meaning !== undefined) return byMeaning(meaning, { cause, retryAfterMs })

@@ -130,7 +130,8 @@ export function failureOf(types: string[]): Failure {
 /** A submit that was answered with anything but an id. `hide` takes secrets out of what fal says. */
 export function refusal(answer: UpstreamAnswer, hide: (text: string) => string): SubmitOutcome {
   const { status, json, retryAfterMs } = answer
-  const cause = new Error(hide(`fal answered ${status}${words(json)}`))
+  // cut only then: the half of a key is none that could be found
+  const cause = new Error(hide(`fal answered ${status}${words(json)}`).slice(0, 320))
   const meaning = submitStatuses[status] ?? (status < 400 || status >= 500 ? 'unknown' : undefined)
   if (meaning !== undefined) return byMeaning(meaning, { cause, retryAfterMs })
   return refusedFor(failureOf(errorTypes(answer) ?? []))
@@ -142,5 +143,5 @@ function words(json: unknown): string {
   const text = Array.isArray(detail)
     ? detail.map(({ type, msg = '' }) => `${type} ${msg}`).join('; ')
     : detail
-  return `: ${text.slice(0, 300)}`
+  return `: ${text}`
 }

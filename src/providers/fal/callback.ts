@@ -14,6 +14,8 @@ const keysAgeMs = 24 * 3_600_000
 /** A signature that no key fits makes us look for new keys, but not at anyone's pace. */
 const keysRestMs = 60_000
 const keysLimitMs = 5_000
+/** Each is tried at every signature. */
+const mostKeys = 20
 const toleranceSeconds = 300
 
 /** Why a callback is not fal's own; undefined: it is. Throws where the keys can't be had, so that nothing can be said. */
@@ -32,7 +34,7 @@ export function createVerifier(url: string, clock: Clock): VerifyCallback {
     if (answer.status !== 200 || !Value.Check(keySet, answer.json)) {
       throw new Error(`the keys of fal's callbacks could not be read (${answer.status})`)
     }
-    keys = answer.json.keys.flatMap(({ kty, crv, x }) => {
+    keys = answer.json.keys.slice(0, mostKeys).flatMap(({ kty, crv, x }) => {
       if (kty !== 'OKP' || crv !== 'Ed25519' || !/^[\w-]{43}$/.test(x ?? '')) return []
       return [createPublicKey({ key: { kty, crv, x: x! }, format: 'jwk' })]
     })

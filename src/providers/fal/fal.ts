@@ -178,7 +178,8 @@ function read<T extends TSchema>(schema: T, { status, json, retryAfterMs }: Upst
 function resultOf(answer: UpstreamAnswer, standing: Static<typeof progress>): PollOutcome {
   const { status, json, headers } = answer
   const units = headers['x-fal-billable-units']
-  const billed = typeof units === 'string' ? { billed: { statement: { billableUnits: units } } } : {}
+  const isNumber = typeof units === 'string' && /^[\d.e+-]{1,30}$/i.test(units)
+  const billed = isNumber ? { billed: { statement: { billableUnits: units } } } : {}
   if (status === 202) return { status: 'running' }
   if (status < 300 && json !== undefined) {
     return Value.Check(made, json)

@@ -3,20 +3,23 @@ import { Value } from 'typebox/value'
 import type { Billed, Json } from '../provider.ts'
 
 const amount = Type.String({ pattern: '^\\d{1,9}(\\.\\d{1,9})?$' })
+/** It is kept with every job. */
+const word = Type.String({ maxLength: 100 })
 const entries = Type.Array(
   Type.Object({
-    charge_type: Type.String(),
-    cash_type: Type.Optional(Type.String()),
+    charge_type: word,
+    cash_type: Type.Optional(word),
     amount,
-    currency: Type.Optional(Type.String()),
-    package_type: Type.Optional(Type.String()),
-    list_price: Type.Optional(Type.String()),
+    currency: Type.Optional(word),
+    package_type: Type.Optional(word),
+    list_price: Type.Optional(word),
   }),
+  { maxItems: 50 },
 )
 const deductions = Type.Object({
-  final_unit_deduction: Type.Optional(Type.String()),
+  final_unit_deduction: Type.Optional(word),
   final_balance_deduction: Type.Optional(
-    Type.Object({ quota: Type.Optional(Type.String()), list_price: Type.Optional(Type.String()) }),
+    Type.Object({ quota: Type.Optional(word), list_price: Type.Optional(word) }),
   ),
 })
 

@@ -223,3 +223,16 @@ test('a lookup that gets no answer makes nothing', async () => {
     assert.equal(server.tasks.size, 0)
   })
 })
+
+test("an element that was made for another job is never taken for one of this job's", async () => {
+  await onBench(async ({ provider, files, request, server }) => {
+    const data = {
+      task_id: '1',
+      task_status: 'succeed',
+      task_info: { external_task_id: 'job-of-somebody-else-e1' },
+      task_result: { elements: [{ element_id: 5 }] },
+    }
+    server.interrupt(/^GET \/v1\/general/, { status: 200, body: { code: 0, data } }, 9)
+    await assert.rejects(provider.prepare!(request, context(files)), /nothing that can be used/)
+  })
+})

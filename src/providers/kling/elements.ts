@@ -16,7 +16,7 @@ import { pictureFlaw, refusal, sayPicture } from './media.ts'
 import { type ElementOrder, elementsOf } from './order.ts'
 import { refusalOf, saysTaken } from './outcomes.ts'
 import { alias, elementName } from './prompt.ts'
-import { askLegacy, failureOf } from './tasks.ts'
+import { askLegacy, failureOf, isNamedOtherwise } from './tasks.ts'
 
 const resource = '/v1/general/advanced-custom-elements'
 const pollDelayMs = 3_000
@@ -27,12 +27,13 @@ const digits = Type.String({ pattern: '^\\d{1,20}$' })
 const elementTask = Type.Object({
   task_status: Type.String(),
   task_status_msg: Type.Optional(Type.Unknown()),
+  task_info: Type.Optional(Type.Unknown()),
   task_result: Type.Optional(
     Type.Object({
       elements: Type.Optional(
         Type.Array(
           Type.Object({
-            element_id: Type.Union([digits, Type.Integer({ minimum: 0 })]),
+            element_id: Type.Union([digits, Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })]),
             status: Type.Optional(Type.Unknown()),
           }),
         ),
@@ -98,7 +99,9 @@ function externalId(jobId: string, index: number): string {
 async function lookUp(api: KlingApi, id: string, context: CallContext): Promise<Standing> {
   const data = await askLegacy(api, `${resource}/${id}`, context)
   if (data === undefined) return { state: 'absent' }
-  if (!Value.Check(elementTask, data)) throw new Error('Kling answered nothing that can be used')
+  if (!Value.Check(elementTask, data) || isNamedOtherwise(data.task_info, id)) {
+    throw new Error('Kling answered nothing that can be used')
+  }
   if (data.task_status === 'failed') {
     const { task_status_msg: reason } = data
     return { state: 'failed', reason: typeof reason === 'string' ? api.hide(reason) : '' }

@@ -233,6 +233,41 @@ test('with a static key no refusal is answered with a second submit', async () =
   assert.equal(server.transcript.length, before + 1)
 })
 
+for (const [standard, path, other] of [
+  ['new', /^GET \/tasks/, [{ id: '7', status: 'succeeded', external_id: 'job-of-somebody-else' }]],
+  [
+    'new',
+    /^GET \/tasks/,
+    [
+      { id: '7', status: 'succeeded' },
+      { id: '8', status: 'succeeded' },
+    ],
+  ],
+  [
+    'legacy',
+    /^GET \/v1/,
+    { task_id: '7', task_status: 'succeed', task_info: { external_task_id: 'another' } },
+  ],
+] as const) {
+  test(`a task that is another customer's is never taken for the lost one (${standard}, ${JSON.stringify(other).length})`, async () => {
+    const request = requestOf('text-to-video/kling-3.0', { ...fox, ...standards[standard] })
+    server.interrupt(path, { status: 200, body: { code: 0, data: other } })
+    await assert.rejects(provider.find!(request, call()), /nothing that can be used/)
+  })
+}
+
+test('an id that no question can be asked with is none', async () => {
+  server.interrupt(/^POST/, { status: 200, body: Buffer.from('{"code":0,"data":{"id":1e21}}') })
+  assert.equal((await submit({})).outcome, 'unknown')
+})
+
+test('what is quoted of Kling has nothing that a terminal would obey', async () => {
+  const operation = await accepted(submit({ fail: 'a risk\u001b]0;x\u0007\u001b[2J\u202egnp\u0000' }))
+  const outcome = await pollOne(provider, operation)
+  assert.ok(outcome.status === 'failed')
+  assert.doesNotMatch(outcome.message, /\p{C}/u)
+})
+
 test('no key is in what is told, whatever Kling repeats of it', async () => {
   const token = 'eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln'
   const sides = [
@@ -245,7 +280,8 @@ test('no key is in what is told, whatever Kling repeats of it', async () => {
     for (const { code, status } of errors) {
       told.push(await submit({ refuse: { code, status, message: words } }, {}, by))
     }
-    const operation = await accepted(submit({ fail: `a risk: ${words}` }, {}, by))
+    const billing = [{ charge_type: 'unit' as const, amount: '1', package_type: secrets[0] as 'video' }]
+    const operation = await accepted(submit({ fail: `a risk: ${words}`, billing }, {}, by))
     told.push(operation, await pollOne(by, operation))
     server.interrupt(/^GET/, { status: 401, body: { code: 1000, message: words } }, 2)
     told.push(await pollOne(by, operation).catch((error: Error) => error), await by.check!(call()))

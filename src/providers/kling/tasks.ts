@@ -13,32 +13,43 @@ export interface Operation {
 }
 
 const id = Type.String({ pattern: '^[\\w-]{1,128}$' })
+/** As it comes: a number that is no id, such as 1e21, would be one that no question could be asked with. */
+const givenId = Type.Union([id, Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })])
 const storedOperation = Type.Object({
   id,
   path: Type.Optional(Type.Enum([...legacyPaths])),
   elementsOf: Type.Optional(Type.String()),
 })
 
-const created = Type.Object({ id: Type.Union([id, Type.Integer()]) })
-const createdBefore = Type.Object({ task_id: Type.Union([id, Type.Integer()]) })
+const created = Type.Object({ id: givenId })
+const createdBefore = Type.Object({ task_id: givenId })
 
 const task = Type.Object({
-  id: Type.Union([id, Type.Integer()]),
+  id: givenId,
   status: Type.String(),
   message: Type.Optional(Type.Unknown()),
   outputs: Type.Optional(Type.Unknown()),
   billing: Type.Optional(Type.Unknown()),
+  external_id: Type.Optional(Type.Unknown()),
 })
 const legacyTask = Type.Object({
-  task_id: Type.Union([id, Type.Integer()]),
+  task_id: givenId,
   task_status: Type.String(),
   task_status_msg: Type.Optional(Type.Unknown()),
   task_result: Type.Optional(Type.Unknown()),
+  task_info: Type.Optional(Type.Unknown()),
 })
 const outputs = Type.Array(Type.Object({ type: Type.String(), url: Type.Optional(Type.Unknown()) }))
 const legacyResult = Type.Object({
   videos: Type.Array(Type.Object({ url: Type.Optional(Type.Unknown()) })),
 })
+
+const named = Type.Object({ external_task_id: Type.String({ minLength: 1 }) })
+
+/** Whether the legacy standard says of a task that it has another id of ours than the one that was asked for. */
+export function isNamedOtherwise(info: unknown, name: string): boolean {
+  return Value.Check(named, info) && info.external_task_id !== name
+}
 
 export function readOperation(operation: Json): Operation {
   return Value.Parse(storedOperation, operation)
@@ -100,7 +111,10 @@ export async function pollTasks(
   return settled.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : { status: 'running' }))
 }
 
-/** Looks a job up by our own id, which is the external one. */
+/**
+ * Looks a job up by our own id, which is the external one. What is answered under another one is no answer: its film is
+ * another customer's.
+ */
 export async function findTask(
   api: KlingApi,
   jobId: string,
@@ -110,9 +124,14 @@ export async function findTask(
   if (path !== undefined) {
     const found = await askLegacy(api, `${path}/${jobId}`, context)
     if (found === undefined) return { outcome: 'absent' }
-    return { outcome: 'found', operation: { id: String(read(legacyTask, found).task_id), path } }
+    const { task_id, task_info } = read(legacyTask, found)
+    if (isNamedOtherwise(task_info, jobId)) throw unusable()
+    return { outcome: 'found', operation: { id: String(task_id), path } }
   }
-  const found = pick(await askTasks(api, `external_task_ids=${jobId}`, context), () => true)
+  const tasks = await askTasks(api, `external_task_ids=${jobId}`, context)
+  const isSole = tasks.length === 1
+  const found = pick(tasks, ({ external_id: name }) => name === jobId || (isSole && !name))
+  if (found === undefined && tasks.length > 0) throw unusable()
   return found === undefined
     ? { outcome: 'absent' }
     : { outcome: 'found', operation: { id: String(found.id) } }
@@ -173,7 +192,7 @@ function ended(
   { status, message, urls }: { status: string; message: unknown; urls: unknown[] },
   billed: ReturnType<typeof billedOf>,
 ): PollOutcome {
-  const told = billed === undefined ? {} : { billed }
+  const told = billed === undefined ? {} : { billed: { ...billed, statement: hideIn(api, billed.statement) } }
   if (status === 'failed') {
     const reason = api.hide(typeof message === 'string' ? message : '')
     return { status: 'failed', ...failureOf(reason), ...told }
@@ -187,6 +206,10 @@ function ended(
   }
 }
 
+function hideIn(api: KlingApi, statement: Json): Json {
+  return JSON.parse(api.hide(JSON.stringify(statement))) as Json
+}
+
 /**
  * Kling gives no code for the failure of a task that it had taken. The text only decides between two codes that mean the
  * same for money and for what happens next.
@@ -196,7 +219,11 @@ export function failureOf(reason: string) {
   if (!isPolicy) {
     return { code: 'GENERATION_FAILED' as const, message: 'The model could not make the video.' }
   }
-  const quote = reason.replaceAll(/\s+/g, ' ').trim().slice(0, 160)
+  // without what a terminal would obey, or would turn the text around
+  const quote = reason
+    .replaceAll(/[\s\p{C}]+/gu, ' ')
+    .trim()
+    .slice(0, 160)
   return {
     code: 'CONTENT_POLICY_VIOLATION' as const,
     message: `The content check of the model has stopped it: "${quote}"`,
