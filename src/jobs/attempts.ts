@@ -19,6 +19,8 @@ export async function beginAttempt(
     route: Route
     listedCostMicroCents: bigint | undefined
     processId: string
+    /** Of the upstream; see `Provider`. */
+    account?: string | undefined
     at: Date
     timeLimitMs: number
     answerLimitMs: number
@@ -33,9 +35,9 @@ export async function beginAttempt(
           select id, model_slug from jobs where id = $1 and status = 'processing' for update
         ), begun as (
           insert into attempts (id, job_id, number, provider, model_slug, process_id, idempotency_key, route,
-            listed_cost_micro_cents)
+            listed_cost_micro_cents, account)
           select $2, job.id, 1 + coalesce((select max(number) from attempts where job_id = $1), 0), $3, job.model_slug,
-            $7, job.id, $8, $9
+            $7, job.id, $8, $9, $10
           from job
           on conflict do nothing
           returning id, job_id, number, provider
@@ -62,6 +64,7 @@ export async function beginAttempt(
         options.processId,
         options.route,
         options.listedCostMicroCents,
+        options.account ?? null,
       ],
     }),
   )

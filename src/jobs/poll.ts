@@ -216,7 +216,9 @@ async function reconcile(context: JobContext, provider: Provider, job: DuePoll):
     await acceptAttempt(pool, attempt, found.answer.operation, 0)
     return undefined
   }
-  const isSettled = (job.elapsed_ms ?? 0) > (provider.settleMs ?? usualSettleMs)
+  // with another key another account may be asked, which never had it
+  const isAskedAlike = job.account === (provider.account ?? null)
+  const isSettled = isAskedAlike && (job.elapsed_ms ?? 0) > (provider.settleMs ?? usualSettleMs)
   const absences = isSettled ? job.absences + 1 : 0
   if (absences < absencesOfLost) {
     if (isOutOfTime(job)) return endInTime(context, provider, job, absences)

@@ -24,6 +24,8 @@ export interface DuePoll {
   attempt_id: string | null
   attempt_status: Extract<AttemptStatus, 'sending' | 'accepted' | 'unknown'> | null
   operation: Json
+  /** The upstream's, that the attempt was sent with. */
+  account: string | null
   /** Since it was accepted or its answer lost, by the database's clock. */
   elapsed_ms: number | null
   /** It is still being sent, but by a process that is gone, or for too long. */
@@ -62,7 +64,7 @@ export async function claimPolls(
         returning polls.*
       )
       select c.job_id, c.provider, c.asked, c.failures, c.absences, j.status, j.model_slug, j.completed_at,
-        u.unknown_outcome, a.id as attempt_id, a.status as attempt_status, a.operation,
+        u.unknown_outcome, a.id as attempt_id, a.status as attempt_status, a.operation, a.account,
         (1000 * extract(epoch from j.deadline_at - now()))::float8 as left_ms,
         (1000 * extract(epoch from now() - a.answered_at))::float8 as elapsed_ms,
         a.status = 'sending' and (p.id is null or a.started_at < now() - interval '2 minutes') as is_abandoned,

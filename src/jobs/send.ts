@@ -56,6 +56,7 @@ export async function sendJob(
     route: request.route,
     listedCostMicroCents: chosen.listedCostMicroCents,
     processId,
+    account: provider.account,
     at,
     timeLimitMs: provider.timeLimitMs(request),
     answerLimitMs: 2 * submitLimitMs,

@@ -192,6 +192,8 @@ export interface Unfit {
  */
 export interface Provider {
   name: string
+  /** By which its accounts can be told apart: that a job is absent only the account that it was sent with can say. */
+  account?: string
   /** What of the input it can't do on this route; undefined if it can do all of it. Asked before the job is charged for. */
   fits?(job: Pick<JobDescription, 'route' | 'input'>): Unfit | undefined
   /** How long the job must still wait before it may be sent, in ms; 0 sends it now. */

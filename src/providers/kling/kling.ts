@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto'
 import { submitFailure } from '../call.ts'
 import type {
+  CallContext,
+  FindOutcome,
   JobDescription,
   Provider,
   ProviderRequest,
@@ -51,6 +54,7 @@ function open(settings: UpstreamSettings): Provider {
 
   return {
     name: 'kling',
+    account: accountOf(settings),
     // the vendor keeps jobs in a line of its own
     timeLimitMs: () => 60 * 60_000,
     pollBatch: 20,
@@ -74,7 +78,7 @@ function open(settings: UpstreamSettings): Provider {
     },
     poll: (operations, context) => pollTasks(api, operations.map(readOperation), context),
     async find(job, context) {
-      const found = await findTask(api, job.jobId, legacyPathOf(toOrder(job)), context)
+      const found = await find(api, toOrder(job), job.jobId, context)
       if (found.outcome === 'absent') return found
       return { outcome: 'found', operation: { ...readOperation(found.operation), ...madeFor(job) } }
     },
@@ -153,6 +157,22 @@ async function answered(
   // a job of this id is there: reconciliation finds out which
   if (saysTaken(answer)) return { outcome: 'unknown', cause: api.told(answer) }
   return lookUp(api, { jobId, path, elements: elements.length }, context)
+}
+
+/** No key can be read out of it, and which account a key belongs to can't be asked. */
+function accountOf({ apiKey, accessKey = '' }: UpstreamSettings): string {
+  return createHash('sha256')
+    .update(`kling ${apiKey ?? accessKey}`)
+    .digest('hex')
+    .slice(0, 16)
+}
+
+/** Where it would be sent now; with a key that reaches both standards also where a job was sent with one that did not. */
+async function find(api: KlingApi, order: Order, jobId: string, context: CallContext): Promise<FindOutcome> {
+  const path = standardOf(order, api.hasApiKey) === 'legacy' ? order.model.legacyPath : undefined
+  const found = await findTask(api, jobId, path, context)
+  if (found.outcome === 'found' || path !== undefined) return found
+  return findTask(api, jobId, order.model.legacyPath, context)
 }
 
 /** Wrong parameters and a taken id have one code. Asked once; a job that is there is the one that was sent before. */
