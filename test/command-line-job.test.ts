@@ -50,7 +50,7 @@ test('a job is shown with its attempts, what its upstream is asked, and all that
     ],
   )
   assert.equal(job.timeline.at(-1).detail.cause, 'secret-cause')
-  assert.match(human.stdout, /^2 +kling +unknown +\+\d+\.\d s +\+\d+\.\d s +line lost$/m)
+  assert.match(human.stdout, /^2 +kling +unknown +\+\d+\.\d s +\+\d+\.\d s +not known +line lost$/m)
   assert.match(human.stdout, /^asked +7$/m)
   assert.match(human.stdout, /^\+\d+\.\d s +processing +pending → processing$/m)
   assert.match(human.stdout, /^\+\d+\.\d s +attempt_unknown +\{.*secret-cause/m)

@@ -1,9 +1,10 @@
+import { dollars } from '../dollars.ts'
 import type { OperatorReport } from '../jobs/operator.ts'
 import { table } from './output.ts'
 
 /** A job for a person: what is known of it, then what was sent, what is asked and what happened, with the times since its start. */
 export function describeReport(report: OperatorReport): string[] {
-  const { attempts, polling, timeline, ...rest } = report
+  const { attempts, polling, timeline, money, ...rest } = report
   const start = Date.parse(report.createdAt)
   const since = (at: string | null) =>
     at === null ? '' : `+${((Date.parse(at) - start) / 1000).toFixed(1)} s`
@@ -11,10 +12,12 @@ export function describeReport(report: OperatorReport): string[] {
   const attemptRows = attempts.map((attempt) => [
     String(attempt.number),
     attempt.provider,
+    attempt.model ?? '',
     attempt.status,
     since(attempt.startedAt),
     since(attempt.answeredAt),
     since(attempt.finishedAt),
+    costOf(attempt),
     attempt.cause ?? textOf(attempt.operation),
   ])
   const eventRows = timeline.map(({ at, kind, from, to, detail }) => [
@@ -25,9 +28,12 @@ export function describeReport(report: OperatorReport): string[] {
   ])
   return [
     ...table(known),
+    '',
+    'money',
+    ...table(Object.entries(money).map(([name, value]) => [name, amountOf(value)])),
     ...section(
       'attempts',
-      ['number', 'provider', 'status', 'sent', 'answered', 'done', 'operation or cause'],
+      ['number', 'upstream', 'model', 'status', 'sent', 'answered', 'done', 'cost', 'operation or cause'],
       attemptRows,
     ),
     ...(polling === null
@@ -35,6 +41,14 @@ export function describeReport(report: OperatorReport): string[] {
       : ['', 'polling', ...table(Object.entries(polling).map(([name, value]) => [name, textOf(value)]))]),
     ...section('timeline', ['time', 'event', 'status', 'detail'], eventRows),
   ]
+}
+
+function costOf({ costMicroCents, billedCostMicroCents }: OperatorReport['attempts'][number]): string {
+  return `${amountOf(costMicroCents)}${billedCostMicroCents === null ? '' : ' billed'}`
+}
+
+function amountOf(microCents: number | null): string {
+  return microCents === null ? 'not known' : dollars(microCents)
 }
 
 function section(title: string, head: string[], rows: string[][]): string[] {

@@ -39,10 +39,15 @@ export function addJobCommands(program: Command): void {
           row.status,
           row.model,
           dollars(row.costMicroCents),
+          row.marginMicroCents === null ? '?' : dollars(row.marginMicroCents),
           row.email,
           row.createdAt,
         ])
-        print(options, { jobs }, table([['job', 'status', 'model', 'cost', 'user', 'created'], ...rows]))
+        print(
+          options,
+          { jobs },
+          table([['job', 'status', 'model', 'cost', 'margin', 'user', 'created'], ...rows]),
+        )
       })
     })
   job

@@ -82,7 +82,7 @@ async function requireSegments(db: Db, names: string[]): Promise<void> {
     throw new CommandFailed(`there is no segment ${unknown}; ${hint(unknown, known)}`)
 }
 
-function requireModel(slug: string): Model {
+export function requireModel(slug: string): Model {
   const catalogue = loadCatalogue()
   const model = modelOf(catalogue, slug)
   if (model !== undefined) return model

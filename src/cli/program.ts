@@ -10,10 +10,12 @@ import { addModelCommands } from './model.ts'
 import { addModelsCommand } from './models.ts'
 import { CommandFailed, printable } from './output.ts'
 import { addPriceCommands } from './price.ts'
+import { addRouteCommand } from './route.ts'
 import { addSegmentCommands } from './segment.ts'
 import { addServeCommand } from './serve.ts'
 import { addStorageCommands } from './storage.ts'
 import { addSubmitCommand } from './submit.ts'
+import { addUpstreamCommands } from './upstream.ts'
 import { addUserCommands } from './user.ts'
 import { addWebhookCommands } from './webhook.ts'
 
@@ -39,6 +41,8 @@ export async function runCommandLine(args: string[]): Promise<void> {
   addJobCommands(program)
   addWebhookCommands(program)
   addStorageCommands(program)
+  addUpstreamCommands(program)
+  addRouteCommand(program)
   for (const command of program.commands) {
     command.exitOverride()
     for (const inner of command.commands) inner.exitOverride()

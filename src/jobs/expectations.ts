@@ -81,7 +81,8 @@ interface ModelKey {
   modelSlug: string
 }
 
-async function recentDurations(pool: Db, keys: ModelKey[]): Promise<number[][]> {
+/** How long the last jobs of a provider and model took, in ms, the newest first. */
+export async function recentDurations(pool: Db, keys: ModelKey[]): Promise<number[][]> {
   const { rows } = await pool.query<{ durations: number[] }>({
     name: 'expectations-durations',
     text: `

@@ -7,6 +7,8 @@ export interface OperatorJob {
   model: string
   mode: 'live' | 'test'
   costMicroCents: number
+  /** What is left of it after refund and the upstream's price; null where that is not known. */
+  marginMicroCents: number | null
   email: string
   createdAt: string
 }
@@ -21,9 +23,14 @@ export async function listJobsForOperator(
   filter: { status?: JobStatus | undefined; isStuck?: boolean | undefined } = {},
 ): Promise<OperatorJob[]> {
   const { rows } = await db.query<
-    Omit<OperatorJob, 'costMicroCents' | 'createdAt'> & { cost: bigint; created_at: Date }
+    Omit<OperatorJob, 'costMicroCents' | 'marginMicroCents' | 'createdAt'> & {
+      cost: bigint
+      margin: bigint | null
+      created_at: Date
+    }
   >(
-    `select j.id as "jobId", j.status, j.model_slug as model, a.mode, j.cost_micro_cents as cost, u.email, j.created_at
+    `select j.id as "jobId", j.status, j.model_slug as model, a.mode, j.cost_micro_cents as cost, u.email, j.created_at,
+       (select margin_micro_cents from job_money m where m.job_id = j.id) as margin
      from jobs j join accounts a on a.id = j.account_id join users u on u.id = a.user_id
      where ($2::job_status is null or j.status = $2)
        and (not $3 or j.status in ('pending', 'processing') and (
@@ -33,9 +40,10 @@ export async function listJobsForOperator(
      order by j.created_at desc, j.position desc limit $1`,
     [limit, filter.status ?? null, filter.isStuck ?? false],
   )
-  return rows.map(({ cost, created_at, ...row }) => ({
+  return rows.map(({ cost, margin, created_at, ...row }) => ({
     ...row,
     costMicroCents: Number(cost),
+    marginMicroCents: margin === null ? null : Number(margin),
     createdAt: created_at.toISOString(),
   }))
 }
@@ -43,8 +51,19 @@ export async function listJobsForOperator(
 interface OperatorAttempt {
   number: number
   provider: string
+  /** What the upstream calls the model; null in an attempt made before there were routes. */
+  model: string | null
   status: string
   operation: unknown
+  /** Why the upstream does not want the job, now or later. */
+  refusalCode: string | null
+  /** By the upstream's list, and by its bill. */
+  listedCostMicroCents: number | null
+  billedCostMicroCents: number | null
+  /** What counts of them; null where nobody knows. */
+  costMicroCents: number | null
+  /** The bill in the upstream's own words. */
+  billing: unknown
   cause: string | null
   startedAt: string
   answeredAt: string | null
@@ -71,9 +90,18 @@ interface OperatorEvent {
   detail: Record<string, unknown> | null
 }
 
+export interface OperatorMoney {
+  chargedMicroCents: number
+  refundedMicroCents: number
+  /** What the upstreams have charged; null, as the margin then is, where nobody knows. */
+  costMicroCents: number | null
+  marginMicroCents: number | null
+}
+
 /** All that is known of a job, and these in particular. */
 export interface OperatorReport extends Record<string, unknown> {
   createdAt: string
+  money: OperatorMoney
   attempts: OperatorAttempt[]
   /** Null where no upstream is asked. */
   polling: OperatorPolling | null
@@ -92,9 +120,14 @@ export async function showJobForOperator(db: Db, jobId: string): Promise<Operato
        'createdAt', j.created_at, 'dispatchedAt', j.dispatched_at, 'deadlineAt', j.deadline_at, 'completedAt', j.completed_at,
        'transfers', (select coalesce(json_agg(json_build_object('id', t.id, 'kind', t.kind, 'amountMicroCents', t.amount_micro_cents,
           'createdAt', t.created_at) order by t.id), '[]') from ledger_transfers t where t.job_id = j.id),
-       'attempts', (select coalesce(json_agg(json_build_object('number', t.number, 'provider', t.provider, 'status', t.status,
-          'operation', t.operation, 'cause', t.cause, 'startedAt', t.started_at, 'answeredAt', t.answered_at,
-          'finishedAt', t.finished_at) order by t.number), '[]') from attempts t where t.job_id = j.id),
+       'money', (select json_build_object('chargedMicroCents', charged_micro_cents, 'refundedMicroCents', refunded_micro_cents,
+          'costMicroCents', cost_micro_cents, 'marginMicroCents', margin_micro_cents) from job_money m where m.job_id = j.id),
+       'attempts', (select coalesce(json_agg(json_build_object('number', t.number, 'provider', t.provider,
+          'model', t.route ->> 'model', 'status', t.status, 'operation', t.operation, 'cause', t.cause,
+          'refusalCode', t.refusal_code, 'listedCostMicroCents', t.listed_cost_micro_cents,
+          'billedCostMicroCents', t.billed_micro_cents, 'costMicroCents', c.cost_micro_cents, 'billing', t.billing,
+          'startedAt', t.started_at, 'answeredAt', t.answered_at, 'finishedAt', t.finished_at) order by t.number), '[]')
+          from attempts t join attempt_costs c on c.attempt_id = t.id where t.job_id = j.id),
        'polling', (select json_build_object('provider', p.provider, 'dueAt', p.due_at, 'asked', p.asked, 'failures', p.failures,
           'absences', p.absences, 'outputFailures', p.output_failures, 'hasResult', p.outputs is not null)
           from polls p where p.job_id = j.id),

@@ -1,0 +1,169 @@
+import type pg from 'pg'
+import { checkInput } from '../catalogue/check-input.ts'
+import type { Model, ModelVersion } from '../catalogue/load.ts'
+import { loadConfig } from '../config.ts'
+import type { Db } from '../db.ts'
+import { dollars } from '../dollars.ts'
+import { recentDurations } from '../jobs/expectations.ts'
+import { fitDurations } from '../jobs/poll-schedule.ts'
+import { rankRoutes, successRate } from '../jobs/rank-routes.ts'
+import { type Candidate, listedCost, readRecords, readRouteStates, whyUnavailable } from '../jobs/routes.ts'
+import { sentence } from '../json-schema.ts'
+import { loadPolicy } from '../policy/policy.ts'
+import { currentVersion } from '../policy/versions.ts'
+import type { Json } from '../providers/provider.ts'
+import { openUpstreams, upstreams } from '../providers/upstreams.ts'
+import { toInput, type ValueField } from './fields.ts'
+import { requireModel } from './model-actions.ts'
+import { CommandFailed, print, table, withDatabase } from './output.ts'
+import { variablesOf } from './upstream-actions.ts'
+
+interface ShownRoute {
+  upstream: string
+  model: string
+  standing: string
+  why: string
+  /** Null where the upstream is not set up. */
+  score: number | null
+  costMicroCents: number | null
+  succeeded: number
+  failed: number
+  successRate: number
+  medianSeconds: number
+}
+
+/** Shows how a live job would go now, by the same rules as the dispatch. */
+export async function showRoutes(
+  slug: string,
+  fields: ValueField[],
+  options: { version?: string; json?: boolean },
+): Promise<void> {
+  const model = requireModel(slug)
+  const providers = openUpstreams(loadConfig(process.env).upstreams)
+  await withDatabase(async ({ pool }) => {
+    const version = await versionOf(pool, model, options.version)
+    const input = inputOf(version, fields)
+    const candidates = version.routes.flatMap((route): Candidate[] => {
+      const provider = providers.find(({ name }) => name === route.upstream)
+      return provider === undefined ? [] : [{ provider, route }]
+    })
+    const learnt = await readLearnt(pool, model, candidates)
+    const states = await readRouteStates(pool, candidates, { modelSlug: model.slug, input }, learnt)
+    const ranked = rankRoutes(states).map(({ state, standing, score, why }) => ({
+      upstream: state.upstream,
+      model: state.model,
+      standing,
+      why,
+      score: Number(score.toFixed(4)),
+      costMicroCents: state.costMicroCents === undefined ? null : Number(state.costMicroCents),
+      ...learntOf(state.succeeded, state.failed, state.medianMs),
+    }))
+    const routes: ShownRoute[] = [...ranked, ...notSetUp(version, input, candidates)]
+    const first = ranked.find(({ standing }) => standing === 'ready')
+    const chosen = first === undefined ? null : { upstream: first.upstream, model: first.model }
+    const document = { model: model.slug, version: version.version, input, chosen, routes }
+    print(options, document, describe(model, version, routes, chosen))
+  })
+}
+
+async function versionOf(db: pg.Pool, model: Model, asked: string | undefined): Promise<ModelVersion> {
+  const version =
+    asked === undefined
+      ? (currentVersion(await loadPolicy(db), model) ?? model.versions.at(-1))
+      : model.versions.find((each) => each.version === asked)
+  if (version !== undefined) return version
+  const known = model.versions.map((each) => each.version)
+  throw new CommandFailed(`${model.slug} has no version ${asked}; there are ${known.join(', ')}`)
+}
+
+/** What a job needs and was left out is taken from the model's example: it seldom matters for the way. */
+function inputOf(
+  { inputSchema, example, ...version }: ModelVersion,
+  fields: ValueField[],
+): Record<string, Json> {
+  const file = fields.find((field) => 'file' in field)
+  if (file !== undefined) throw new CommandFailed(`${file.name}: no file is uploaded here; give a URL`)
+  const needed = (inputSchema.required as string[]).map((name) => [name, example[name]])
+  const given = { ...Object.fromEntries(needed), ...toInput(fields) }
+  const { input, issues } = checkInput({ inputSchema, example, ...version }, given)
+  if (issues.length > 0) throw new CommandFailed(sentence(issues, 'input'))
+  return input as Record<string, Json>
+}
+
+async function readLearnt(db: Db, { slug: modelSlug, processingSeconds }: Model, candidates: Candidate[]) {
+  const keys = candidates.map(({ provider }) => ({ provider: provider.name, modelSlug }))
+  const [records, durations] = await Promise.all([readRecords(db, keys), recentDurations(db, keys)])
+  const placeOf = (name: string) => keys.findIndex(({ provider }) => provider === name)
+  return {
+    records: (provider: string) => records[placeOf(provider)]!,
+    medianMs: (provider: string) =>
+      fitDurations(durations[placeOf(provider)] ?? [], processingSeconds * 1000).medianMs,
+  }
+}
+
+function learntOf(succeeded: number, failed: number, medianMs: number) {
+  return {
+    succeeded,
+    failed,
+    successRate: Number(successRate({ succeeded, failed }).toFixed(3)),
+    medianSeconds: Math.round(medianMs / 1000),
+  }
+}
+
+function notSetUp(
+  { routes }: ModelVersion,
+  input: Record<string, Json>,
+  candidates: Candidate[],
+): ShownRoute[] {
+  return routes
+    .filter((route) => !candidates.some((candidate) => candidate.route === route))
+    .map((route) => {
+      const cost = listedCost(route, input)
+      const upstream = Object.values(upstreams).find(({ name }) => name === route.upstream)
+      return {
+        upstream: route.upstream,
+        model: route.model,
+        standing: 'not set up',
+        why: upstream === undefined ? 'there is no adapter for it' : `set ${variablesOf(upstream)}`,
+        score: null,
+        costMicroCents: cost === undefined ? null : Number(cost),
+        ...learntOf(0, 0, 0),
+      }
+    })
+}
+
+function describe(
+  model: Model,
+  version: ModelVersion,
+  routes: ShownRoute[],
+  chosen: { upstream: string; model: string } | null,
+): string[] {
+  if (routes.length === 0) return [whyUnavailable(model, version)]
+  const rows = routes.map((route) => [
+    route.upstream,
+    route.model,
+    route.standing,
+    route.score === null ? '' : route.score.toFixed(2),
+    route.costMicroCents === null ? 'not known' : dollars(route.costMicroCents),
+    route.score === null ? '' : `${route.succeeded} of ${route.succeeded + route.failed}`,
+    route.score === null ? '' : `${route.medianSeconds} s`,
+    route.why,
+  ])
+  const head = [
+    'upstream',
+    'model there',
+    'standing',
+    'score',
+    'list price',
+    'succeeded',
+    'usual time',
+    'why',
+  ]
+  return [
+    chosen === null
+      ? 'A live job could go nowhere now.'
+      : `A live job would go to ${chosen.upstream}, ${chosen.model}.`,
+    '',
+    ...table([head, ...rows]),
+  ]
+}

@@ -1,0 +1,60 @@
+import type { Db } from '../db.ts'
+
+/** How an upstream stands for the operator; all by the database's clock. */
+export interface UpstreamStanding {
+  name: string
+  circuit: { state: 'closed' | 'open' | 'busy'; failures: number; until: string | null }
+  /** What takes no jobs until the operator has done something; model null: all of it. */
+  closures: { model: string | null; cause: string; since: string; retryAt: string }[]
+  jobsInFlight: number
+  today: UpstreamDay
+}
+
+/** Since midnight UTC. */
+export interface UpstreamDay {
+  attempts: number
+  accepted: number
+  /** Of what is known. */
+  costMicroCents: number
+  /** Attempts of which nobody knows what they cost. */
+  ofUnknownCost: number
+  /** Of the jobs that it has completed: what customers paid for them, and what is left of that. */
+  chargedMicroCents: number
+  marginMicroCents: number
+}
+
+/** Reads how upstreams stand. */
+export async function readUpstreams(db: Db, names: string[]): Promise<UpstreamStanding[]> {
+  const { rows } = await db.query<{ standing: UpstreamStanding }>(
+    `with today as (
+       select a.provider, count(*) as attempts, count(*) filter (where a.status = 'accepted') as accepted,
+         coalesce(sum(c.cost_micro_cents), 0) as cost,
+         count(*) filter (where c.cost_micro_cents is null) as unknown,
+         coalesce(sum(j.cost_micro_cents) filter (where a.status = 'accepted' and j.status = 'completed'), 0) as charged
+       from attempts a
+       join attempt_costs c on c.attempt_id = a.id
+       join jobs j on j.id = a.job_id
+       where a.provider = any($1) and a.started_at >= date_trunc('day', now(), 'UTC')
+       group by a.provider
+     )
+     select json_build_object(
+       'name', asked.name,
+       'circuit', json_build_object(
+         'state', case when u.open_until > now() then 'open' when u.busy_until > now() then 'busy' else 'closed' end,
+         'failures', coalesce(u.failures, 0),
+         'until', case when greatest(u.open_until, u.busy_until) > now() then greatest(u.open_until, u.busy_until) end),
+       'closures', (select coalesce(json_agg(json_build_object('model', nullif(model, ''), 'cause', cause, 'since', closed_at,
+          'retryAt', retry_at) order by model), '[]') from upstream_closures where upstream = asked.name),
+       'jobsInFlight', (select count(*) from polls p join jobs j on j.id = p.job_id
+          where p.provider = asked.name and j.status = 'processing'),
+       'today', json_build_object('attempts', coalesce(t.attempts, 0), 'accepted', coalesce(t.accepted, 0),
+          'costMicroCents', coalesce(t.cost, 0), 'ofUnknownCost', coalesce(t.unknown, 0),
+          'chargedMicroCents', coalesce(t.charged, 0), 'marginMicroCents', coalesce(t.charged - t.cost, 0))) as standing
+     from unnest($1::text[]) with ordinality as asked (name, place)
+     left join upstreams u on u.name = asked.name
+     left join today t on t.provider = asked.name
+     order by place`,
+    [names],
+  )
+  return rows.map(({ standing }) => standing)
+}
