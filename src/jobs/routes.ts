@@ -164,17 +164,17 @@ export async function readRecords(
     name: 'routes-records',
     text: `
       select
-        count(*) filter (where j.status = 'completed')::int as succeeded,
-        count(*) filter (where j.error_code in
+        count(*) filter (where ended.status = 'completed')::int as succeeded,
+        count(*) filter (where ended.error_code in
           ('GENERATION_FAILED', 'PROVIDER_UNAVAILABLE', 'PROVIDER_TIMEOUT', 'OUTPUT_UNAVAILABLE'))::int as failed
       from unnest($1::text[], $2::text[]) with ordinality as asked (provider, model, place)
       left join lateral (
-        select job_id from attempts
-        where attempts.provider = asked.provider and model_slug = asked.model and status in ('accepted', 'unknown')
-          and started_at > now() - interval '1 day'
-        order by started_at desc limit $3
-      ) a on true
-      left join jobs j on j.id = a.job_id
+        -- those that are being made would take the places of those that tell something
+        select j.status, j.error_code from attempts a join jobs j on j.id = a.job_id
+        where a.provider = asked.provider and a.model_slug = asked.model and a.status in ('accepted', 'unknown')
+          and a.started_at > now() - interval '1 day' and j.status in ('completed', 'failed')
+        order by a.started_at desc limit $3
+      ) ended on true
       group by place order by place`,
     values: [keys.map((key) => key.provider), keys.map((key) => key.modelSlug), recentJobs],
   })
