@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { pino } from 'pino'
 import { loadCatalogue } from '../src/catalogue/load.ts'
 import { systemClock } from '../src/clock.ts'
-import { beginAttempt } from '../src/jobs/attempts.ts'
+import { beginAttempt, loseAttempt, missAttempt } from '../src/jobs/attempts.ts'
 import { cancelJob } from '../src/jobs/cancel.ts'
 import { collectJob } from '../src/jobs/collect.ts'
 import type { JobContext } from '../src/jobs/context.ts'
@@ -297,6 +297,73 @@ test('what was copied of a job after it was cancelled goes, though whoever copie
   // its task is taken up again
   await collectJob(context, jobId)
   assert.equal(await context.storage.stat(`outputs/${jobId}/0.png`), undefined)
+})
+
+const attemptOf = async (jobId: string) => {
+  const { rows } = await pool.query(
+    "select id from attempts where job_id = $1 and status in ('sending', 'unknown')",
+    [jobId],
+  )
+  return { jobId, attemptId: rows[0].id as string, at: new Date() }
+}
+
+test('a dispatch that has slept while another one was lost on its way sends nothing by what it knew before', async () => {
+  const jobId = await submit()
+  const prepare: Provider['prepare'] = async () => {
+    // this process was taken for dead, and the job is to go nowhere but to the other's upstream
+    await beginAttempt(pool, jobId, {
+      route: { upstream: 'other', model: textToVideo },
+      listedCostMicroCents: undefined,
+      processId: 'another',
+      at: new Date(),
+      timeLimitMs: 60_000,
+      answerLimitMs: 60_000,
+    })
+    const attempt = await attemptOf(jobId)
+    await loseAttempt(pool, attempt, 'reset', 0)
+    await missAttempt(pool, attempt, async () => {})
+    return { outcome: 'ready', prepared: null }
+  }
+  answers.submit = accepted
+  await dispatchJob({ ...context, ...routesTo({ ...provider, prepare }) }, jobId, 1)
+  assert.deepEqual((await standing(jobId)).attempts, ['absent'])
+  assert.ok(!sent.includes(jobId))
+})
+
+test('the refusal of a submit that others have taken for lost counts as soon as it comes', async () => {
+  const jobId = await submit()
+  const submitSlowly: Provider['submit'] = async () => {
+    await loseAttempt(pool, await attemptOf(jobId), 'no answer was written down', 0)
+    return { outcome: 'refused', code: 'CONTENT_POLICY_VIOLATION', message: 'No.' }
+  }
+  await dispatchJob({ ...context, ...routesTo({ ...provider, submit: submitSlowly }) }, jobId, 1)
+  assert.deepEqual(await standing(jobId), {
+    status: 'failed',
+    error: 'CONTENT_POLICY_VIOLATION',
+    attempts: ['refused'],
+  })
+  assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+})
+
+test('a late result is waited for also where the upstream is told what it may forget', async () => {
+  const jobId = await sendWith(accepted)
+  await endTime(jobId)
+  answers.poll = [{ status: 'running' }]
+  const forgetful = { ...provider, forget: async () => {} }
+  await pollJobs(context, forgetful, await claim(jobId), async () => {})
+  assert.equal((await standing(jobId)).error, 'PROVIDER_TIMEOUT')
+  assert.equal((await pool.query('select from polls where job_id = $1', [jobId])).rowCount, 1)
+})
+
+test('a process whose clock is a day ahead gives up no job that was not taken for a moment', async () => {
+  const clock = { now: () => new Date(Date.now() + 26 * 3_600_000) }
+  for (const outcome of ['busy', 'unavailable']) {
+    await pool.query('delete from upstreams')
+    const jobId = await submit()
+    answers.submit = { outcome, cause: new Error('503') }
+    await dispatchJob({ ...context, clock }, jobId, 1)
+    assert.equal((await standing(jobId)).status, 'processing')
+  }
 })
 
 test('after all of this the ledger is in order', async () => {

@@ -9,8 +9,9 @@ import type { JobStatus } from './read.ts'
 
 /**
  * Writes an attempt down before the upstream is called, and sets the job's time limit anew. Undefined if the job is not
- * processing any more, or an earlier attempt may be alive at an upstream: then nothing may be sent. `answerLimitMs`: if
- * no answer is written down within this time, the attempt is looked after as one whose outcome is unknown.
+ * processing any more, or an earlier attempt may be alive at an upstream, or there is one of this `number`, so that the way was
+ * chosen by what is not so any more: then nothing may be sent. `answerLimitMs`: if no answer is written down within
+ * this time, the attempt is looked after as one whose outcome is unknown.
  */
 export async function beginAttempt(
   db: Db,
@@ -21,6 +22,8 @@ export async function beginAttempt(
     processId: string
     /** Of the upstream; see `Provider`. */
     account?: string | undefined
+    /** One more than were made when the way was chosen; without it, it is the next. */
+    number?: number
     at: Date
     timeLimitMs: number
     answerLimitMs: number
@@ -36,7 +39,7 @@ export async function beginAttempt(
         ), begun as (
           insert into attempts (id, job_id, number, provider, model_slug, process_id, idempotency_key, route,
             listed_cost_micro_cents, account)
-          select $2, job.id, 1 + coalesce((select max(number) from attempts where job_id = $1), 0), $3, job.model_slug,
+          select $2, job.id, coalesce($11, 1 + (select max(number) from attempts where job_id = $1), 1), $3, job.model_slug,
             $7, job.id, $8, $9, $10
           from job
           on conflict do nothing
@@ -65,6 +68,7 @@ export async function beginAttempt(
         options.route,
         options.listedCostMicroCents,
         options.account ?? null,
+        options.number ?? null,
       ],
     }),
   )
@@ -124,7 +128,8 @@ export async function refuseAttempt(
   return durable('attempt.answer', () =>
     transaction(pool, async (client) => {
       await lockJob(client, jobId)
-      if (!(await answer(client, attemptId, ['sending'], 'refused', { cause, code }))) return false
+      // others may have taken it for lost meanwhile: its own answer ends that
+      if (!(await answer(client, attemptId, ['sending', 'unknown'], 'refused', { cause, code }))) return false
       await tell(client, jobId, 'attempt_refused', at, { cause })
       await then(client)
       return true

@@ -14,8 +14,8 @@ import { fetchInputs } from './inputs.ts'
 import { lendMedia } from './lend-media.ts'
 import { changeStatus } from './life.ts'
 import { makeReady } from './make-ready.ts'
-import type { ChosenRoute, EarlierAttempt } from './routes.ts'
-import { busyLimitMs, type SentJob, sendJob, unservedLimitMs, waitedFor } from './send.ts'
+import type { ChosenRoute } from './routes.ts'
+import { busyLimitMs, type SentJob, sendJob, unservedLimitMs } from './send.ts'
 import { type Failure, failJobWithin } from './settle.ts'
 
 interface JobRow extends SentJob {
@@ -25,8 +25,8 @@ interface JobRow extends SentJob {
   input: Record<string, Json>
   account_id: bigint
   attempt_id: string | null
+  created_at: Date
   is_abandoned: boolean
-  earlier: EarlierAttempt[]
 }
 
 /** A job with what is known of its model, once a way is chosen for it. */
@@ -55,7 +55,7 @@ export async function dispatchJob(context: JobContext, jobId: string, attempts: 
   } catch (error) {
     // in a task of its own: the queue's own delays grow to hours, and its attempts end
     context.log.error({ jobId, err: error }, 'dispatch failed; it will be tried again')
-    if (!isUnavailable(error) && waitedFor(context, job) > busyLimitMs) return giveUp(context, job)
+    if (!isUnavailable(error) && job.waited_ms > busyLimitMs) return giveUp(context, job)
     await tryAgain(context, jobId, retryDelayMs)
   }
 }
@@ -70,7 +70,7 @@ async function dispatch(context: JobContext, job: JobRow, attempts: number): Pro
       : await choose(context, job, model, version)
   if ('failure' in choice) return giveUp(context, job, choice.failure)
   if ('waitMs' in choice) {
-    if (waitedFor(context, job) > choice.limitMs) return giveUp(context, job)
+    if (job.waited_ms > choice.limitMs) return giveUp(context, job)
     return tryAgain(context, job.id, choice.waitMs)
   }
   const { provider, route } = choice.candidate
@@ -91,9 +91,10 @@ async function choose(
 ): Promise<RouteChoice> {
   const candidates = context.candidates(job.mode, model, version)
   if (job.status === 'pending') {
-    const waitedMs = waitedFor(context, job)
     const described = { jobId: job.id, input: job.input }
-    const admitMs = Math.min(...candidates.map(({ provider }) => provider.admit?.(described, waitedMs) ?? 0))
+    const admitMs = Math.min(
+      ...candidates.map(({ provider }) => provider.admit?.(described, job.waited_ms) ?? 0),
+    )
     // however long the line is: whoever keeps it ends it
     if (admitMs > 0 && candidates.length > 0) return { waitMs: admitMs, limitMs: Number.POSITIVE_INFINITY }
   }
@@ -105,7 +106,7 @@ async function send(context: JobContext, sending: Sending, timeLimitMs: number):
   const release = version.mediaFields.length === 0 ? () => {} : takeDownloadPlace(job.account_id)
   // the longer it has waited the longer until it asks again, so that a long line asks seldom
   if (release === undefined) {
-    return tryAgain(context, job.id, Math.min(60_000, Math.max(1_000, waitedFor(context, job) / 4)))
+    return tryAgain(context, job.id, Math.min(60_000, Math.max(1_000, job.waited_ms / 4)))
   }
   try {
     await claimJob(context, job.id, timeLimitMs)
@@ -147,7 +148,7 @@ async function sendWithInputs(
 }
 
 async function waitUntilReady(context: JobContext, job: JobRow, delayMs: number): Promise<void> {
-  if (waitedFor(context, job) > unservedLimitMs) return giveUp(context, job)
+  if (job.waited_ms > unservedLimitMs) return giveUp(context, job)
   await tryAgain(context, job.id, Math.max(500, delayMs))
 }
 
@@ -210,6 +211,7 @@ async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | un
     name: 'dispatch-find-job',
     text: `
       select j.id, j.status, b.mode, j.model_slug, j.model_version, j.input, j.created_at, j.account_id,
+        (1000 * extract(epoch from now() - j.created_at))::float8 as waited_ms,
         a.id as attempt_id, a.status = 'sending' and p.id is null as is_abandoned,
         (select coalesce(json_agg(json_build_object('provider', e.provider, 'model', e.route ->> 'model', 'status', e.status,
            'refusal_code', e.refusal_code, 'cause', e.cause, 'is_recent', e.answered_at > now() - interval '30 s')

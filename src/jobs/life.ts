@@ -13,7 +13,7 @@ export const transitions = {
 /** Those of an attempt: once it is unknown only the upstream can say what it is. */
 export const attemptTransitions = {
   sending: ['accepted', 'refused', 'unknown'],
-  unknown: ['accepted', 'absent'],
+  unknown: ['accepted', 'refused', 'absent'],
   accepted: [],
   refused: [],
   absent: [],

@@ -294,8 +294,7 @@ async function end(
   job: DuePoll,
   failure: Failure,
 ): Promise<undefined> {
-  // what a provider forgets it will not finish
-  const isWatched = failure.code === 'PROVIDER_TIMEOUT' && provider.forget === undefined
+  const isWatched = failure.code === 'PROVIDER_TIMEOUT'
   await failJob(context.pool, job.job_id, failure, context.clock.now(), {
     lateWatchMs: isWatched ? lateWatchEveryMs : undefined,
   })

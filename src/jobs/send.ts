@@ -16,7 +16,7 @@ import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { forget } from './forget.ts'
 import { type LendMedia, lendWithin } from './lend-media.ts'
-import type { ChosenRoute } from './routes.ts'
+import type { ChosenRoute, EarlierAttempt } from './routes.ts'
 import { failJobWithin } from './settle.ts'
 import { closeUpstream, openUpstream, upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
 
@@ -24,7 +24,9 @@ import { closeUpstream, openUpstream, upstreamAnswered, upstreamBusy, upstreamFa
 export interface SentJob {
   id: string
   model_slug: string
-  created_at: Date
+  /** Since its submit, by the database's clock, as the machine's own may be ahead. */
+  waited_ms: number
+  earlier: EarlierAttempt[]
 }
 
 /** How long a job waits for a provider that is not set up any more, or out of order. */
@@ -57,6 +59,7 @@ export async function sendJob(
     listedCostMicroCents: chosen.listedCostMicroCents,
     processId,
     account: provider.account,
+    number: job.earlier.length + 1,
     at,
     timeLimitMs: provider.timeLimitMs(request),
     answerLimitMs: 2 * submitLimitMs,
@@ -205,16 +208,11 @@ async function notTaken(
   if (isBusy) await upstreamBusy(pool, provider.name, outcome.retryAfterMs ?? busyDelayMs)
   else if (!isOurs) await upstreamFailed(pool, provider.name)
   const delayMs = othersReady > 0 && !isOurs ? 0 : backoffMs(number, { retryAfterMs: outcome.retryAfterMs })
-  const isOver = waitedFor(context, job) > (isBusy ? busyLimitMs : unservedLimitMs)
+  const isOver = job.waited_ms > (isBusy ? busyLimitMs : unservedLimitMs)
   await refuseAttempt(pool, answer, { cause: describe(outcome.cause) }, async (client) => {
     if (isOver) await failJobWithin(client, job.id, { code: 'PROVIDER_UNAVAILABLE' }, answer.at)
     else await sendAnew(client, job.id, delayMs)
   })
-}
-
-/** Since the job was submitted, in ms. */
-export function waitedFor({ clock }: Pick<JobContext, 'clock'>, job: Pick<SentJob, 'created_at'>): number {
-  return clock.now().getTime() - job.created_at.getTime()
 }
 
 /** Nothing is at the upstream: the next dispatch makes a new attempt, and until then there is nothing to ask about. */
