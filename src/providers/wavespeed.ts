@@ -3,6 +3,7 @@ import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { systemClock } from '../clock.ts'
 import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from './call.ts'
+import { hiding } from './hide.ts'
 import { pollEach } from './poll-each.ts'
 import {
   type CallContext,
@@ -169,7 +170,7 @@ export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock)
       headers: { authorization: `Bearer ${apiKey}` },
       ...(body !== undefined && { body }),
     })
-  const hide = (text: string) => (apiKey === '' ? text : text.replaceAll(apiKey, '[key]'))
+  const hide = hiding([apiKey])
   const pathOf = (operation: Json) => `predictions/${Value.Parse(operationForm, operation).id}`
   const ask = async (operation: Json, context: CallContext) => {
     const answer = await call('GET', `${pathOf(operation)}/result`, context)

@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { systemClock } from '../../clock.ts'
 import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from '../call.ts'
+import { hiding } from '../hide.ts'
 import { pollEach } from '../poll-each.ts'
 import {
   type CallContext,
@@ -61,10 +62,7 @@ export function createFal({ baseUrl, apiKey = '' }: UpstreamSettings, clock = sy
   const isDefault = baseUrl === defaultBaseUrl
   const platform = isDefault ? 'https://api.fal.ai/v1' : `${baseUrl}/v1`
   const verify = createVerifier(`${isDefault ? 'https://rest.fal.ai' : baseUrl}/.well-known/jwks.json`, clock)
-  const hide = (text: string) =>
-    apiKey
-      .split(':')
-      .reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '[key]')), text)
+  const hide = hiding(apiKey.split(':'))
   const call = (method: 'GET' | 'POST' | 'PUT', url: string, { signal }: CallContext, body?: Json) =>
     callUpstream({
       url,

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { callUpstream, type UpstreamAnswer } from '../call.ts'
 import type { ExactJson } from '../exact-json.ts'
+import { hiding } from '../hide.ts'
 import { type CallContext, UpstreamBusy, type UpstreamSettings } from '../provider.ts'
 import { staleTokenCodes, treatmentOf } from './errors.ts'
 import { createTokens } from './tokens.ts'
@@ -34,11 +35,7 @@ const envelope = Type.Object({
 export function createApi({ baseUrl, apiKey, accessKey = '', secretKey = '' }: UpstreamSettings): KlingApi {
   const hasApiKey = apiKey !== undefined
   const token = hasApiKey ? async () => apiKey : createTokens(accessKey, secretKey)
-  const secrets = [apiKey, accessKey, secretKey].filter((secret) => secret !== undefined && secret !== '')
-  const hide = (text: string) =>
-    secrets
-      .reduce<string>((hidden, secret) => hidden.replaceAll(secret!, '(key)'), text)
-      .replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, '(token)')
+  const hide = hiding([apiKey, accessKey, secretKey])
 
   return {
     hasApiKey,

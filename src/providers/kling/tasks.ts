@@ -207,7 +207,9 @@ function ended(
 }
 
 function hideIn(api: KlingApi, statement: Json): Json {
-  return JSON.parse(api.hide(JSON.stringify(statement))) as Json
+  return JSON.parse(JSON.stringify(statement), (_, part) =>
+    typeof part === 'string' ? api.hide(part) : part,
+  ) as Json
 }
 
 /**
