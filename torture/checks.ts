@@ -77,18 +77,7 @@ const rules: Record<string, Rule> = {
     }
     return undefined
   }),
-  'charge less refund less cost is what is earned': ofEachJob(
-    ({ status, chargedMicroCents, refundedMicroCents, attempts, truth }) => {
-      const charged = Number(chargedMicroCents)
-      const billed = sum(attempts.map(({ billedMicroCents }) => Number(billedMicroCents)))
-      const earned = charged - Number(refundedMicroCents) - billed
-      const cost = sum((truth?.made ?? []).map(({ billedMicroCents }) => billedMicroCents ?? 0))
-      const isDone = status === 'completed'
-      // of a job that was given up the bill may never have been told
-      const isRight = earned === (isDone ? charged - cost : -billed) && (isDone || billed <= cost)
-      return !isRight && `${earned} of ${charged}, which cost ${cost}`
-    },
-  ),
+  'charge less refund less cost is what the operator is told to have earned': ofEachJob(moneyFault),
   'a job ends as it ended at its upstream': ofEachJob(endingFault),
   'a timeline is legal and complete': ofEachJob(timelineFault),
   'a completed job has its files, byte for byte': ofEachJob(({ status, outputs, truth }, { files }) => {
@@ -129,6 +118,12 @@ const rules: Record<string, Rule> = {
         return true
       return told.startsWith('at a wrong address: 2') || told === 'genuine: 401'
     }),
+  ),
+  'a job whose answer was lost is found by the callback that tells of it': ofEachJob(
+    ({ attempts, truth }) =>
+      attempts.at(-1)?.status === 'unknown' &&
+      truth?.callbacks.includes('genuine: 200') &&
+      'a genuine one was taken, and its attempt is still unknown',
   ),
   'a client sees what the contract says': function* ({ experiences }) {
     for (const { breaches, jobId, order } of experiences) {
@@ -188,10 +183,6 @@ const rules: Record<string, Rule> = {
   },
 }
 
-function sum(values: number[]): number {
-  return values.reduce((total, value) => total + value, 0)
-}
-
 /** Judges a run. */
 export function check(evidence: Evidence): Violation[] {
   return Object.entries(rules).flatMap(([rule, find]) =>
@@ -201,6 +192,22 @@ export function check(evidence: Evidence): Violation[] {
 
 function madeOf({ provider, upstreamId }: JobEvidence['attempts'][number], truth: JobTruth | undefined) {
   return truth?.made.find(({ upstream, id }) => upstream === provider && id === upstreamId)
+}
+
+function moneyFault(job: JobEvidence): string | false {
+  const { status, truth, costMicroCents, marginMicroCents } = job
+  const [charged, refunded] = [Number(job.chargedMicroCents), Number(job.refundedMicroCents)]
+  if (refunded !== (status === 'completed' ? 0 : charged))
+    return `${status}, ${refunded} refunded of ${charged}`
+  if (costMicroCents === null || marginMicroCents === null)
+    return costMicroCents !== marginMicroCents && 'a margin without a cost'
+  const cost = Number(costMicroCents)
+  const margin = charged - refunded - cost
+  if (Number(marginMicroCents) !== margin) return `the margin is ${margin}, told is ${marginMicroCents}`
+  const [made] = truth?.made ?? []
+  if (made === undefined) return cost !== 0 && `it cost ${cost}, and nothing was made of it`
+  const isBilled = status === 'completed' && typeof made.billedMicroCents === 'number'
+  return isBilled && cost !== made.billedMicroCents && `it cost ${made.billedMicroCents}, told is ${cost}`
 }
 
 function endingFault({ status, errorCode, truth, script, attempts, order }: JobEvidence, evidence: Evidence) {
@@ -284,9 +291,9 @@ const ofTheDatabase = /^(the queue |PUBSUB_PUBLISH_FAILED)/
 const databaseTrouble =
   /^(08|53|57|58|40)|^55P03$|ECONN|ENOENT|EPIPE|Connection terminated|terminating connection|the database system is|timeout|Client has encountered|Cannot use a pool|answer to a commit was lost/
 
-/** The queue's library prints a trace where a connection breaks while it tries again. */
-const traceOfTheQueue =
-  /^(Trace: (Error|error): (Connection terminated|terminating connection|the database|write EPIPE|read ECONNRESET)| {4}at | {2}(errno|code|syscall): |\}$)/
+/** The queue's library prints a trace where a connection breaks while it tries again: behind its first line, these. */
+const restOfTrace =
+  /^( {4}at | {2}(errno|code|syscall|address|length|severity|detail|hint|position|internal\w+|where|schema|table|column|dataType|constraint|file|line|routine): |\}$)/
 
 /** Lines of trouble that was not made on purpose: not in the log's form, of an unknown kind, or of another cause. */
 function isStrange(line: string): boolean {
@@ -298,6 +305,6 @@ function isStrange(line: string): boolean {
     const isQueue = err === undefined && (ofTheDatabase.test(msg) || databaseTrouble.test(msg))
     return !isAway && !isQueue
   } catch {
-    return !traceOfTheQueue.test(line)
+    return !restOfTrace.test(line) && !(line.startsWith('Trace: ') && databaseTrouble.test(line))
   }
 }

@@ -24,6 +24,9 @@ export interface JobEvidence {
   /** In micro-cents, each as text. */
   chargedMicroCents: string
   refundedMicroCents: string
+  /** As the operator is told; null where nobody knows. */
+  costMicroCents: string | null
+  marginMicroCents: string | null
   attempts: {
     number: number
     provider: string
@@ -76,6 +79,7 @@ export async function loadJobs(
         as "chargedMicroCents",
       (select coalesce(sum(amount_micro_cents), 0)::text from ledger_transfers t where t.job_id = j.id and t.kind = 'refund')
         as "refundedMicroCents",
+      m.cost_micro_cents::text as "costMicroCents", m.margin_micro_cents::text as "marginMicroCents",
       (select coalesce(json_agg(json_build_object('id', e.id::text, 'kind', e.kind, 'from', e.from_status, 'to', e.to_status,
          'at', e.at, 'detail', e.detail) order by e.id), '[]') from job_events e where e.job_id = j.id) as events,
       (select coalesce(json_agg(json_build_object('number', a.number, 'status', a.status, 'cause', a.cause,
@@ -87,7 +91,7 @@ export async function loadJobs(
          'attempts', (select count(*) from webhook_attempts t where t.webhook_id = w.id),
          'error', (select t.error from webhook_attempts t where t.webhook_id = w.id order by attempt desc limit 1))), '[]')
         from webhooks w where w.job_id = j.id) as webhooks
-    from jobs j order by j.position`)
+    from jobs j join job_money m on m.job_id = j.id order by j.position`)
   return rows.map((row) => ({ ...row, truth: truths.get(row.id), script: scriptOf(row.order) }))
 }
 

@@ -102,14 +102,13 @@ function timelineOf(
 
 /** In dollars. */
 function moneyOf(jobs: JobEvidence[]): [string, string][] {
-  const total = (amounts: (string | null)[]) => sum(amounts.map(Number)) / 1_000_000
-  const charged = total(jobs.map(({ chargedMicroCents }) => chargedMicroCents))
-  const refunded = total(jobs.map(({ refundedMicroCents }) => refundedMicroCents))
-  const billed = total(
-    jobs.flatMap(({ attempts }) => attempts.map(({ billedMicroCents }) => billedMicroCents)),
-  )
-  const sums = { charged, refunded, billed, earned: charged - refunded - billed }
-  return Object.entries(sums).map(([name, dollars]) => [`${name}, $`, dollars.toFixed(2)])
+  const total = (amounts: (string | null)[]) => (sum(amounts.map(Number)) / 1_000_000).toFixed(2)
+  return [
+    ['charged, $', total(jobs.map(({ chargedMicroCents }) => chargedMicroCents))],
+    ['refunded, $', total(jobs.map(({ refundedMicroCents }) => refundedMicroCents))],
+    ['cost, $', total(jobs.map(({ costMicroCents }) => costMicroCents))],
+    ['margin, where the cost is known, $', total(jobs.map(({ marginMicroCents }) => marginMicroCents))],
+  ]
 }
 
 function table(title: string, rows: [string, number | string][]): string[] {
