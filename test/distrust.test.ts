@@ -355,6 +355,23 @@ test('a late result is waited for also where the upstream is told what it may fo
   assert.equal((await pool.query('select from polls where job_id = $1', [jobId])).rowCount, 1)
 })
 
+test('a job that is at one account of an upstream is not failed because another one does not have it', async () => {
+  const jobId = await sendWith(accepted)
+  answers.poll = [{ status: 'absent' }]
+  const ask = async (account?: string) => {
+    await pool.query("update attempts set answered_at = now() - interval '1 hour' where job_id = $1", [jobId])
+    const asked = { ...provider, ...(account !== undefined && { account }) }
+    const [next] = await pollJobs(context, asked, await claim(jobId), async () => {})
+    if (next !== undefined) await planPolls(pool, [next])
+  }
+  for (let times = 0; times < 4; times++) await ask('another')
+  assert.equal((await standing(jobId)).status, 'processing')
+  await endTime(jobId)
+  await ask('another')
+  assert.equal((await standing(jobId)).error, 'PROVIDER_TIMEOUT')
+  assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+})
+
 test('a process whose clock is a day ahead gives up no job that was not taken for a moment', async () => {
   const clock = { now: () => new Date(Date.now() + 26 * 3_600_000) }
   for (const outcome of ['busy', 'unavailable']) {

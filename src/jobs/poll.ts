@@ -160,13 +160,13 @@ async function act(
       return end(context, provider, job, outcome)
     case 'absent': {
       const absences = job.absences + 1
-      const isSettled = (job.elapsed_ms ?? 0) > (provider.settleMs ?? usualSettleMs)
-      if (absences >= absencesOfAccepted && isSettled) {
+      if (absences >= absencesOfAccepted && isSettled(provider, job)) {
         return end(context, provider, job, {
           code: 'PROVIDER_UNAVAILABLE',
           message: 'The provider no longer has this job.',
         })
       }
+      if (isOutOfTime(job)) return endInTime(context, provider, job)
       return within(job, {
         delayMs: backoffMs(absences, { retryAfterMs: absenceDelayMs }),
         failures: 0,
@@ -216,10 +216,7 @@ async function reconcile(context: JobContext, provider: Provider, job: DuePoll):
     await acceptAttempt(pool, attempt, found.answer.operation, 0)
     return undefined
   }
-  // with another key another account may be asked, which never had it
-  const isAskedAlike = job.account === (provider.account ?? null)
-  const isSettled = isAskedAlike && (job.elapsed_ms ?? 0) > (provider.settleMs ?? usualSettleMs)
-  const absences = isSettled ? job.absences + 1 : 0
+  const absences = isSettled(provider, job) ? job.absences + 1 : 0
   if (absences < absencesOfLost) {
     if (isOutOfTime(job)) return endInTime(context, provider, job, absences)
     return within(job, { delayMs: absenceDelayMs, failures: 0, absences })
@@ -231,6 +228,11 @@ async function reconcile(context: JobContext, provider: Provider, job: DuePoll):
     else await sendAnew(client, jobId, timesLost > 1 ? backoffMs(timesLost) : 0)
   })
   return undefined
+}
+
+/** Whether an absence says anything: with another key another account may be asked, which never had the job. */
+function isSettled(provider: Provider, { account, elapsed_ms }: DuePoll): boolean {
+  return account === (provider.account ?? null) && (elapsed_ms ?? 0) > (provider.settleMs ?? usualSettleMs)
 }
 
 /** How often a job was lost on its way to its upstream. One that is lost each time would be sent for ever. */
