@@ -18,8 +18,12 @@ export interface UpstreamDay {
   costMicroCents: number
   /** Attempts of which nobody knows what they cost. */
   ofUnknownCost: number
-  /** Of the jobs that it has completed: what customers paid for them, and what is left of that. */
+  /** What customers paid for the jobs that it has completed. */
   chargedMicroCents: number
+  /**
+   * What is left of that, of jobs that have ended and whose cost is known: one that is being made is no loss yet, and one that
+   * may have cost anything no gain.
+   */
   marginMicroCents: number
 }
 
@@ -30,7 +34,9 @@ export async function readUpstreams(db: Db, names: string[]): Promise<UpstreamSt
        select a.provider, count(*) as attempts, count(*) filter (where a.status = 'accepted') as accepted,
          coalesce(sum(c.cost_micro_cents), 0) as cost,
          count(*) filter (where c.cost_micro_cents is null) as unknown,
-         coalesce(sum(j.cost_micro_cents) filter (where a.status = 'accepted' and j.status = 'completed'), 0) as charged
+         coalesce(sum(j.cost_micro_cents) filter (where a.status = 'accepted' and j.status = 'completed'), 0) as charged,
+         coalesce(sum(case when a.status = 'accepted' and j.status = 'completed' then j.cost_micro_cents else 0 end
+           - c.cost_micro_cents) filter (where j.status in ('completed', 'failed', 'cancelled')), 0) as margin
        from attempts a
        join attempt_costs c on c.attempt_id = a.id
        join jobs j on j.id = a.job_id
@@ -49,7 +55,7 @@ export async function readUpstreams(db: Db, names: string[]): Promise<UpstreamSt
           where p.provider = asked.name and j.status = 'processing'),
        'today', json_build_object('attempts', coalesce(t.attempts, 0), 'accepted', coalesce(t.accepted, 0),
           'costMicroCents', coalesce(t.cost, 0), 'ofUnknownCost', coalesce(t.unknown, 0),
-          'chargedMicroCents', coalesce(t.charged, 0), 'marginMicroCents', coalesce(t.charged - t.cost, 0))) as standing
+          'chargedMicroCents', coalesce(t.charged, 0), 'marginMicroCents', coalesce(t.margin, 0))) as standing
      from unnest($1::text[]) with ordinality as asked (name, place)
      left join upstreams u on u.name = asked.name
      left join today t on t.provider = asked.name
