@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomFillSync } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -137,6 +138,29 @@ test('a PNG that would be larger than pictures may be gives way to a JPEG, where
   const png = await convert(bytes, ['image/png'])
   assert.equal(png.outcome.ok && png.outcome.contentType, 'image/png')
   assert.ok((await stat(png.target)).size > maxInputBytes.image)
+})
+
+test('a picture of so many pixels that a PNG would take long becomes a JPEG, and one that is too large as that is no use', async () => {
+  const large = createMedia()
+  const path = join(directory, 'large')
+  const make = async (bytes: Uint8Array) => {
+    await writeFile(path, bytes)
+    return large.convert(path, `${path}-made`, [...all])
+  }
+  try {
+    const flat = await make(await createCanvas(4000, 3000).encode('webp', 50))
+    assert.deepEqual(flat, { ok: true, contentType: 'image/jpeg', width: 4000, height: 3000 })
+    const noisy = createCanvas(4000, 4000)
+    const context = noisy.getContext('2d')
+    const pixels = context.createImageData(4000, 4000)
+    randomFillSync(pixels.data)
+    for (let at = 3; at < pixels.data.length; at += 4) pixels.data[at] = 255
+    context.putImageData(pixels, 0, 0)
+    const fine = await make(await noisy.encode('webp', 5))
+    assert.match(fine.ok ? '' : fine.message, /larger than 10 MB as a JPEG/)
+  } finally {
+    await large.close()
+  }
 })
 
 test('what cannot be decoded, or has too many pixels, is told and makes no file', async () => {

@@ -11,6 +11,13 @@ export type Conversion =
   | { ok: false; message: string }
 
 /**
+ * A PNG of more is hardly ever as small as pictures must be, and to make it takes ten seconds, for which those of all other
+ * customers wait.
+ */
+const mostPngPixels = 10_000_000
+const tooFine = 'The picture is larger than 10 MB as a JPEG, which it must be made into: give a smaller one.'
+
+/**
  * Makes a picture of one of these types, upright, the first frame of a moving one, and writes it to `target`: a PNG, which
  * loses nothing, unless that is not wanted or larger than pictures may be. Decodes on the calling thread.
  */
@@ -25,8 +32,12 @@ export async function convertHere(
   if (picture === undefined) return { ok: false, message: 'The picture cannot be decoded.' }
   // as decoded: the header's own size does not know of an orientation in every format
   const { width, height } = picture
-  const png = types.includes('image/png') ? await encodePicture(picture, 'image/png') : undefined
-  const isPng = png !== undefined && (png.length <= maxInputBytes.image || !types.includes('image/jpeg'))
-  await writeFile(target, isPng ? png : await encodePicture(picture, 'image/jpeg'))
+  const mayBeJpeg = types.includes('image/jpeg')
+  const mayBePng = types.includes('image/png') && (width * height <= mostPngPixels || !mayBeJpeg)
+  const png = mayBePng ? await encodePicture(picture, 'image/png') : undefined
+  const isPng = png !== undefined && (png.length <= maxInputBytes.image || !mayBeJpeg)
+  const made = isPng ? png : await encodePicture(picture, 'image/jpeg')
+  if (mayBeJpeg && made.length > maxInputBytes.image) return { ok: false, message: tooFine }
+  await writeFile(target, made)
   return { ok: true, contentType: isPng ? 'image/png' : 'image/jpeg', width, height }
 }
