@@ -165,22 +165,24 @@ test('the upstream that a job has left has no more say in it, nor has one where 
   assert.deepEqual(await attemptOf(left.attemptId), ['absent', null])
 })
 
-test('a callback that cannot be read, or not in time, is a hint like any other', async () => {
+test('a callback that cannot be read, or not in time, is a hint like any other, and asked for again where the answer to the submit was lost', async () => {
   const readers: Provider['readCallback'][] = [
     () => Promise.reject(new Error('no keys')),
     () => {
       throw new Error('no keys')
     },
     () => new Promise(() => {}),
-    undefined,
   ]
   for (const read of readers) {
     const { jobId, attemptId } = await sent('unknown')
     const callback = { headers: {}, body: Buffer.alloc(0) }
     const context = { pool, clock: systemClock, log }
-    assert.equal(await hearCallback(context, upstream(read), jobId, callback, 50), 'heard')
+    assert.equal(await hearCallback(context, upstream(read), jobId, callback, 50), 'early')
     assert.deepEqual(await attemptOf(attemptId), ['unknown', null])
     assert.equal(await isDue(jobId), true)
+    const known = await sent('accepted')
+    assert.equal(await hearCallback(context, upstream(read), known.jobId, callback, 50), 'heard')
+    assert.equal(await isDue(known.jobId), true)
   }
 })
 
@@ -197,7 +199,7 @@ test('only so many are read at once, the others in turn; one that waits too long
   const heard = patient.map(({ jobId }) => hearCallback(context, slow, jobId, callback, 60_000))
   await until(() => read.size === 16)
   const hasty = await sent('unknown')
-  assert.equal(await hearCallback(context, slow, hasty.jobId, callback, 50), 'heard')
+  assert.equal(await hearCallback(context, slow, hasty.jobId, callback, 50), 'early')
   assert.deepEqual(await attemptOf(hasty.attemptId), ['unknown', null])
   assert.equal(await isDue(hasty.jobId), true)
   assert.equal(read.size, 16)

@@ -16,11 +16,13 @@ interface Context {
 
 /** Reading may need the upstream's keys, which it may be slow to give; upstreams wait 10 s and more for our answer. */
 const readLimitMs = 5_000
-const inTurn = limitedTo(16)
+/** Of each upstream: one that gives its keys slowly keeps no callback of another waiting. */
+const mostAtOnce = 16
+const turns = new Map<string, ReturnType<typeof limitedTo>>()
 
 /**
- * What came of a callback. `early`: it names the operation of a job whose submit is being answered at this moment; should
- * that answer be lost, the callback is needed once more.
+ * What came of a callback. `early`: it is needed once more. It names the operation of a job whose submit is being answered at
+ * this moment, and that answer may be lost; or it could not be read, though the answer is lost.
  */
 export type Heard = 'heard' | 'early' | 'forged'
 
@@ -45,6 +47,10 @@ export async function hearCallback(
     log.warn({ jobId, upstream: provider.name, cause: verdict.cause }, 'a forged callback was refused')
     return 'forged'
   }
+  if (verdict.verdict === 'unread' && status !== 'accepted') {
+    await bringPollForward(pool, jobId)
+    return 'early'
+  }
   if (verdict.verdict === 'genuine' && verdict.operation !== undefined && status !== 'accepted') {
     // the answer itself may say more than the callback
     if (status === 'sending' && !isAbandoned) return 'early'
@@ -54,14 +60,16 @@ export async function hearCallback(
   return 'heard'
 }
 
-/** One that can't be read in time is a hint like one without a signature. */
+/** One that can't be read in time is a hint like one without a signature, and asked for again where more was to be known. */
 async function read(
   { log }: Context,
   provider: Provider,
   callback: UpstreamCallback,
   job: { jobId: string; route: Route },
   limitMs: number,
-): Promise<CallbackVerdict> {
+): Promise<CallbackVerdict | { verdict: 'unread' }> {
+  const inTurn = turns.get(provider.name) ?? limitedTo(mostAtOnce)
+  turns.set(provider.name, inTurn)
   const readOne = async () =>
     (await withinTime(limitMs, async (signal) => provider.readCallback?.(callback, job, { signal }))) ??
     ({ verdict: 'unsigned' } as const)
@@ -72,7 +80,7 @@ async function read(
     )
   } catch (error) {
     log.warn({ jobId: job.jobId, upstream: provider.name, err: error }, 'a callback could not be read')
-    return { verdict: 'unsigned' }
+    return { verdict: 'unread' }
   }
 }
 
