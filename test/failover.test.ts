@@ -211,6 +211,19 @@ test('of the jobs that come once the time of a closure is over one tries whether
   await open()
 })
 
+test('a job that is refused does not show that an upstream is open again', async () => {
+  await pool.query(
+    "insert into upstream_closures (upstream, model, cause, retry_at) values ('first', '', 'no credit', now() - interval '1 s')",
+  )
+  const { attempts } = await settled({
+    first: { submit: [{ outcome: 'refused', code: 'INPUT_MEDIA_INVALID', message: 'Too long.' }] },
+  })
+  assert.deepEqual(ways(attempts), ['first refused'])
+  const { attempts: next } = await settled({})
+  assert.deepEqual(ways(next), ['second accepted'])
+  await open()
+})
+
 test('a model that is switched off closes that model alone, for longer each time that it is found so', async () => {
   await settled({ first: { submit: [closedFor('model')] } })
   await pool.query("update upstream_closures set retry_at = now() - interval '1 s'")

@@ -132,7 +132,8 @@ async function settle(
   if (chosen.isFailing && ['accepted', 'refused', 'closed', 'busy'].includes(outcome.outcome)) {
     await upstreamAnswered(pool, provider.name)
   }
-  if (chosen.wasClosed && ['accepted', 'refused', 'busy'].includes(outcome.outcome)) {
+  // a refusal may come before credit is looked at, or from our own check of the files
+  if (chosen.wasClosed && ['accepted', 'busy'].includes(outcome.outcome)) {
     await openUpstream(pool, provider.name, route.model)
   }
   switch (outcome.outcome) {

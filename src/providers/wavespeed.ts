@@ -133,6 +133,7 @@ export const submitStatuses: Record<number, Meaning> = {
   // may come from something between WaveSpeed and us, after the request was read
   408: 'unknown',
   429: 'busy',
+  499: 'unknown',
 }
 
 const defaultBaseUrl = 'https://api.wavespeed.ai/api/v3'
