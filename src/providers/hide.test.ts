@@ -23,6 +23,10 @@ test('of an address that an upstream repeats what permits to use it is taken out
   assert.equal(hide('Why? Because.'), 'Why? Because.')
 })
 
+test('what an upstream says is one line, and nothing that a terminal obeys', () => {
+  assert.equal(hide('no\u001b[2J\nfal is open\u202e\u0000\t!'), 'no [2J fal is open !')
+})
+
 test('a long text is gone through in no time', { timeout: 20_000 }, () => {
   for (const text of ['https://'.repeat(120_000), `https://${'a'.repeat(1_000_000)}`, 'eyJ'.repeat(300_000)])
     hide(text)
