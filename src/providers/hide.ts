@@ -3,7 +3,8 @@ const mostCharacters = 4_000
 
 /**
  * Takes out of an upstream's words what may not be kept: the keys, tokens, and of URLs what permits to use them, since
- * upstreams repeat the addresses of input files and callbacks; what is left is one line. To be cut only afterwards: half a key is none that is found.
+ * upstreams repeat the addresses of input files and callbacks; what is left is one line. To be cut only afterwards: half a key
+ * is none that is found.
  */
 export function hiding(secrets: (string | undefined)[]): (text: string) => string {
   const keys = secrets.filter((secret) => secret !== undefined && secret !== '')
