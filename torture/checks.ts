@@ -218,7 +218,7 @@ function endingFault({ status, errorCode, truth, script, attempts, order }: JobE
   const wasRefused = (fate: string) =>
     truth?.posts.some((post) => post.fate === fate && post.refusedAt) === true
   // fal knows nothing of our ids: what is lost on its way there can only be waited for
-  const isLost = attempts.some(({ provider, status }) => provider === 'fal' && status === 'unknown')
+  const isLost = attempts.some(({ provider, cause }) => provider === 'fal' && cause !== null)
   const isPicture = ordered !== undefined && takesPictures(ordered)
   const isFair: Record<string, boolean> = {
     CONTENT_POLICY_VIOLATION: script.end === 'rejected' || wasRefused('refuses the content'),

@@ -35,8 +35,8 @@ interface Options {
   random: Random
   /** Whether a new process is told to die at one of the durable steps. */
   hasFaultPoint(): boolean
-  /** While PostgreSQL is away no process starts. */
-  isDatabaseAway(): boolean
+  /** By performance.now(); without end while PostgreSQL is away, when no process starts. */
+  databaseAwayUntil(): number
   onLine(line: string): void
 }
 
@@ -49,6 +49,7 @@ export async function startGateway(options: Options): Promise<Gateway> {
   const port = await freePort(options.random)
   const weather: Weather = { clockOffsetMs: 0, isStorageFull: false }
   let child: ChildProcess
+  let startedAt = 0
   let expected: Death | undefined
   let isOver = false
   const ready = Promise.withResolvers<void>()
@@ -94,6 +95,7 @@ export async function startGateway(options: Options): Promise<Gateway> {
     while (!isOver) {
       const faultPoint = options.hasFaultPoint() ? chooseFaultPoint(options.random) : ''
       expected = undefined
+      startedAt = performance.now()
       child = startProcess(options, { port, faultPoint, weather })
       for (const output of [child.stdout!, child.stderr!]) createInterface(output).on('line', options.onLine)
       child.once('message', () => {
@@ -108,7 +110,7 @@ export async function startGateway(options: Options): Promise<Gateway> {
         at: performance.now(),
         detail: how === 'fault point' ? faultPoint : `${signal ?? code}`,
       })
-      while (!isOver && options.isDatabaseAway()) await sleep(50)
+      while (!isOver && options.databaseAwayUntil() > performance.now()) await sleep(50)
     }
   }
 
@@ -120,7 +122,7 @@ export async function startGateway(options: Options): Promise<Gateway> {
     if (told === 'drained') return code === 0 ? told : 'by itself'
     if (told !== undefined) return told
     if (signal === 'SIGKILL' && faultPoint !== '') return 'fault point'
-    return !wasUp && options.isDatabaseAway() ? 'not started' : 'by itself'
+    return !wasUp && options.databaseAwayUntil() > startedAt ? 'not started' : 'by itself'
   }
 
   const running = run()

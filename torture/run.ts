@@ -40,7 +40,7 @@ export interface Options {
   quietSeconds: number
   /** After this the work of a dead process is given to others; unset: as the product does it. */
   deadAfterMs?: number
-  /** After this calm no upstream says anything new of a job of which it is not known whether it has it. */
+  /** A submit that was lost for so long, in calm, no upstream will say anything of that can't be asked. */
   hourAfterMs: number
   say(text: string): void
 }
@@ -72,7 +72,7 @@ export async function torture(options: Options): Promise<Outcome> {
     const picture = await servePicture()
     undo.push(picture.close)
     const logLines: string[] = []
-    let isAway = false
+    let awayUntil = Number.NEGATIVE_INFINITY
     let isRough = false
     const random = seededRandom(seed, 'misfortunes')
     const gateways = await Promise.all(
@@ -83,7 +83,7 @@ export async function torture(options: Options): Promise<Outcome> {
           settings: settingsOf(stage.upstream.url, keys, options.upstreams),
           random,
           hasFaultPoint: () => isRough && random() < options.faultPoints,
-          isDatabaseAway: () => isAway,
+          databaseAwayUntil: () => awayUntil,
           onLine: (line) => logLines.push(line),
         }),
       ),
@@ -111,7 +111,7 @@ export async function torture(options: Options): Promise<Outcome> {
       random,
       say,
       setAway(away: boolean) {
-        isAway = away
+        awayUntil = away ? Number.POSITIVE_INFINITY : performance.now()
       },
       setCredit: (hasCredit: boolean) => stage.upstream.tell({ hasCredit }),
     }
@@ -200,10 +200,9 @@ async function quiet(
   { quietSeconds, deadAfterMs, hourAfterMs, say }: Options,
   hasDead: boolean,
 ): Promise<void> {
-  const began = performance.now()
-  for (const end = began + quietSeconds * 1000; performance.now() < end; await sleep(500)) {
+  for (const end = performance.now() + quietSeconds * 1000; performance.now() < end; await sleep(500)) {
     if (deadAfterMs !== undefined) await hurry(pool, hasDead ? deadAfterMs : undefined)
-    if (hasDead && performance.now() - began > hourAfterMs) await passHour(pool)
+    if (hasDead) await passHour(pool, hourAfterMs)
     const { rows } = await pool.query(`
       select (select count(*)::int from jobs where status in ('pending', 'processing')) as jobs,
         (select count(*)::int from webhooks where status = 'pending') as webhooks,

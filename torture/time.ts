@@ -19,14 +19,18 @@ export async function passTime(pool: pg.Pool): Promise<void> {
 }
 
 /** What was lost on its way to an upstream that can't be asked for it is given up. */
-export async function passHour(pool: pg.Pool): Promise<void> {
-  await pool.query(`
+export async function passHour(pool: pg.Pool, afterMs: number): Promise<void> {
+  await pool.query(
+    `
     with lost as (
       update jobs set deadline_at = now() from attempts a
       where a.job_id = jobs.id and a.status = 'unknown' and a.provider = 'fal' and jobs.status = 'processing'
+        and a.answered_at < now() - $1 * interval '1 ms'
       returning jobs.id
     )
-    update polls set due_at = now() from lost where job_id = lost.id`)
+    update polls set due_at = now() from lost where job_id = lost.id`,
+    [afterMs],
+  )
 }
 
 /**
@@ -40,6 +44,6 @@ export async function hurry(pool: pg.Pool, deadAfterMs: number | undefined): Pro
   )
   await pool.query(`
     update attempts set answered_at = now() - interval '10 min'
-    where status = 'unknown' and answered_at between now() - interval '5 min' and now() - interval '3 s'`)
+    where status = 'unknown' and provider <> 'fal' and answered_at between now() - interval '5 min' and now() - interval '3 s'`)
   await pool.query('update upstream_closures set retry_at = now() where not is_probed and retry_at > now()')
 }
