@@ -3,6 +3,8 @@
 alter table attempts
   -- what the upstream calls the model, and what the route fixes; null in attempts made before there were routes
   add route jsonb,
+  -- with which account of the upstream, by a digest of its key; null where that does not matter, and in attempts made before
+  add account text,
   -- what the upstream charges for such a job by its list, in micro-cents
   add listed_cost_micro_cents bigint check (listed_cost_micro_cents >= 0),
   -- what it says that it has charged: in dollars, where it says so, and in its own words

@@ -7,6 +7,8 @@ select a.id as attempt_id, a.job_id, a.provider, a.started_at,
     when a.billed_micro_cents is not null then a.billed_micro_cents
     when a.provider = 'sandbox' or a.status in ('refused', 'absent') then 0
     when a.status = 'accepted' and (a.finished_at is not null or j.status = 'processing') then a.listed_cost_micro_cents
+    -- a bill that is not in dollars
+    when a.billing is not null then null
     when a.status = 'accepted' and (j.status = 'cancelled' or j.error_code in ('GENERATION_FAILED', 'CONTENT_POLICY_VIOLATION',
       'INPUT_MEDIA_UNREACHABLE', 'INPUT_MEDIA_INVALID')) then 0
   end as cost_micro_cents

@@ -160,6 +160,8 @@ test('the ways of a job are shown in the order in which they would be tried, eac
     [first.standing, first.costMicroCents, first.succeeded, first.failed],
     ['ready', 1_120_000, 1, 1],
   )
+  // the published price is below what the vendor lists
+  assert.equal(first.marginMicroCents, 1_050_000 - 1_120_000)
   const last = shown.routes.at(-1)
   assert.deepEqual([last.upstream, last.standing, last.score], ['wavespeed', 'not set up', null])
   assert.match(last.why, /WAVESPEED_API_KEY/)

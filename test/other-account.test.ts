@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import type { UpstreamSettings } from '../src/providers/provider.ts'
+import { pino } from 'pino'
+import { loadCatalogue } from '../src/catalogue/load.ts'
+import { systemClock } from '../src/clock.ts'
+import type { UpstreamConfig } from '../src/config.ts'
+import type { JobContext } from '../src/jobs/context.ts'
+import { dispatchJob } from '../src/jobs/dispatch.ts'
+import { createCandidates } from '../src/jobs/routes.ts'
+import { openUpstreams } from '../src/providers/upstreams.ts'
 import { atEnd } from './at-end.ts'
 import { cloneDatabase, makeCustomer, transfersOf } from './database.ts'
 import { startGateway } from './gateway.ts'
+import { routesTo } from './routes-fixture.ts'
 import { until } from './until.ts'
 import { startKling } from './upstreams/kling.ts'
 
@@ -12,7 +23,7 @@ const customer = await makeCustomer(pool, { mode: 'live', microCents: 1_000_000_
 const model = 'kling/kling-omni-o1/text-to-video'
 const pair = { accessKey: 'an-access-key', secretKey: 'a-secret-key-of-some-length' }
 
-const gatewayWith = (kling: UpstreamSettings) =>
+const gatewayWith = (kling: UpstreamConfig) =>
   startGateway({ databaseUrl, allowPrivateNetwork: true, settings: { upstreams: { kling } } })
 
 async function startVendor(behaviour: Parameters<typeof startKling>[0] = {}) {
@@ -21,21 +32,39 @@ async function startVendor(behaviour: Parameters<typeof startKling>[0] = {}) {
   return server
 }
 
-/** A job that the upstream has, though its answer was lost; the gateway that sent it is stopped. */
-async function lostJob(kling: UpstreamSettings): Promise<string> {
-  const gateway = await gatewayWith(kling)
+// takes orders alone: whoever sends them is played here, one step at a time
+const desk = await startGateway({
+  databaseUrl,
+  allowPrivateNetwork: true,
+  role: 'api',
+  settings: { upstreams: { kling: pair } },
+})
+const temporaryDirectory = await mkdtemp(join(tmpdir(), 'filmgate-account-'))
+atEnd(() => rm(temporaryDirectory, { recursive: true }))
+
+/** A job that the upstream has, though its answer was lost; the process that sent it is gone. */
+async function lostJob(kling: UpstreamConfig): Promise<string> {
+  const [provider] = openUpstreams({ kling })
   const body = { model, input: { prompt: 'A lake.', duration: '5' } }
-  const { body: answer } = await gateway.call('POST', '/v1/jobs/submit', { key: customer.key, body })
+  const { body: answer } = await desk.call('POST', '/v1/jobs/submit', { key: customer.key, body })
   const { jobId } = answer
-  await until(async () => {
-    const isLost = "select from attempts where job_id = $1 and status = 'unknown'"
-    return (await pool.query(isLost, [jobId])).rowCount === 1
-  })
-  await gateway.stop()
-  // long enough ago for an absence to count
-  await pool.query("update attempts set answered_at = now() - interval '10 minutes' where job_id = $1", [
-    jobId,
-  ])
+  const context = {
+    pool,
+    clock: systemClock,
+    log: pino({ level: 'silent' }),
+    catalogue: loadCatalogue(),
+    ...routesTo(provider!),
+    candidates: createCandidates(provider!, [provider!], (_, version) => version.routes),
+    processId: 'gone',
+    temporaryDirectory,
+  } as unknown as JobContext
+  await dispatchJob(context, jobId, 1)
+  const { rowCount } = await pool.query(
+    // long enough ago for an absence to count
+    "update attempts set answered_at = now() - interval '10 minutes' where job_id = $1 and status = 'unknown'",
+    [jobId],
+  )
+  assert.equal(rowCount, 1)
   await pool.query('delete from upstreams')
   return jobId
 }

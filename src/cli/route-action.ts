@@ -11,6 +11,7 @@ import { type Candidate, listedCost, readRecords, readRouteStates, whyUnavailabl
 import { sentence } from '../json-schema.ts'
 import { loadPolicy } from '../policy/policy.ts'
 import { currentVersion } from '../policy/versions.ts'
+import { price } from '../pricing/price.ts'
 import type { Json } from '../providers/provider.ts'
 import { openUpstreams, upstreams } from '../providers/upstreams.ts'
 import { toInput, type ValueField } from './fields.ts'
@@ -26,6 +27,8 @@ interface ShownRoute {
   /** Null where the upstream is not set up. */
   score: number | null
   costMicroCents: number | null
+  /** Of the model's own price, without what was agreed with a customer. */
+  marginMicroCents: number | null
   succeeded: number
   failed: number
   successRate: number
@@ -55,7 +58,7 @@ export async function showRoutes(
       standing,
       why,
       score: Number(score.toFixed(4)),
-      costMicroCents: state.costMicroCents === undefined ? null : Number(state.costMicroCents),
+      ...moneyOf(version, input, state.costMicroCents),
       ...learntOf(state.succeeded, state.failed, state.medianMs),
     }))
     const routes: ShownRoute[] = [...ranked, ...notSetUp(version, input, candidates)]
@@ -101,6 +104,13 @@ async function readLearnt(db: Db, { slug: modelSlug, processingSeconds }: Model,
   }
 }
 
+function moneyOf({ pricing }: ModelVersion, input: Record<string, Json>, cost: bigint | undefined) {
+  if (cost === undefined) return { costMicroCents: null, marginMicroCents: null }
+  const own = price(pricing, input)
+  const margin = 'costMicroCents' in own ? Number(own.costMicroCents - cost) : null
+  return { costMicroCents: Number(cost), marginMicroCents: margin }
+}
+
 function learntOf(succeeded: number, failed: number, medianMs: number) {
   return {
     succeeded,
@@ -111,11 +121,11 @@ function learntOf(succeeded: number, failed: number, medianMs: number) {
 }
 
 function notSetUp(
-  { routes }: ModelVersion,
+  version: ModelVersion,
   input: Record<string, Json>,
   candidates: Candidate[],
 ): ShownRoute[] {
-  return routes
+  return version.routes
     .filter((route) => !candidates.some((candidate) => candidate.route === route))
     .map((route) => {
       const cost = listedCost(route, input)
@@ -126,7 +136,7 @@ function notSetUp(
         standing: 'not set up',
         why: upstream === undefined ? 'there is no adapter for it' : `set ${variablesOf(upstream)}`,
         score: null,
-        costMicroCents: cost === undefined ? null : Number(cost),
+        ...moneyOf(version, input, cost),
         ...learntOf(0, 0, 0),
       }
     })
@@ -145,6 +155,7 @@ function describe(
     route.standing,
     route.score === null ? '' : route.score.toFixed(2),
     route.costMicroCents === null ? 'not known' : dollars(route.costMicroCents),
+    route.marginMicroCents === null ? '' : dollars(route.marginMicroCents),
     route.score === null ? '' : `${route.succeeded} of ${route.succeeded + route.failed}`,
     route.score === null ? '' : `${route.medianSeconds} s`,
     route.why,
@@ -155,6 +166,7 @@ function describe(
     'standing',
     'score',
     'list price',
+    'margin',
     'succeeded',
     'usual time',
     'why',

@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { systemClock } from '../clock.ts'
+import { accountOf } from './account.ts'
 import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from './call.ts'
 import { hiding } from './hide.ts'
 import { pollEach } from './poll-each.ts'
@@ -180,6 +181,7 @@ export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock)
 
   return {
     name: 'wavespeed',
+    account: accountOf('wavespeed', apiKey),
     fits: unfitOf,
     // tasks above the account's concurrency wait
     timeLimitMs: () => 60 * 60_000,

@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { systemClock } from '../../clock.ts'
+import { accountOf } from '../account.ts'
 import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from '../call.ts'
 import { hiding } from '../hide.ts'
 import { pollEach } from '../poll-each.ts'
@@ -87,6 +88,7 @@ export function createFal({ baseUrl, apiKey = '' }: UpstreamSettings, clock = sy
 
   return {
     name: 'fal',
+    account: accountOf('fal', apiKey),
     fits: unfitOf,
     // its queue has no end, and new accounts have two jobs run at once
     timeLimitMs: () => 60 * 60_000,
@@ -172,12 +174,15 @@ function read<T extends TSchema>(schema: T, { status, json, retryAfterMs }: Upst
   throw new Error(`fal answered ${status} and nothing that can be used`)
 }
 
-/** Of a job that is over. An error is the job's own only where it has a type, or where the status told of one. */
+/** Of a job that is over. */
 function resultOf(answer: UpstreamAnswer, standing: Static<typeof progress>): PollOutcome {
   const { status, json, headers } = answer
   const units = headers['x-fal-billable-units']
   const isNumber = typeof units === 'string' && /^[\d.e+-]{1,30}$/i.test(units)
-  const billed = isNumber ? { billed: { statement: { billableUnits: units } } } : {}
+  const isFree = isNumber && Number(units) === 0
+  const billed = isNumber
+    ? { billed: { ...(isFree && { microCents: 0 }), statement: { billableUnits: units } } }
+    : {}
   if (status === 202) return { status: 'running' }
   if (status < 300 && json !== undefined) {
     return Value.Check(made, json)
@@ -187,7 +192,9 @@ function resultOf(answer: UpstreamAnswer, standing: Static<typeof progress>): Po
   // these are about the question
   if ([401, 403, 404, 408, 429].includes(status)) return read(Type.Never(), answer)
   const types = [errorTypes(answer), standing.error_type].flatMap((type) => type ?? [])
-  const isItsOwn = status === 422 || types.length > 0 || (standing.error ?? null) !== null
+  // the status of a job that failed says so; a mere 5xx may be trouble of the question, whose job is done and paid for
+  const isTold = (standing.error ?? null) !== null || standing.error_type !== undefined
+  const isItsOwn = isTold || status === 422 || (status < 500 && types.length > 0)
   if (isItsOwn) return { status: 'failed', ...failureOf(types), ...billed }
   return read(Type.Never(), answer)
 }

@@ -28,6 +28,7 @@ export function billedOf(billing: unknown): Billed | undefined {
   if (!Value.Check(entries, billing) || billing.length === 0) return undefined
   const statement = Value.Clean(entries, structuredClone(billing)) as Json
   const isDollars = billing.every((entry) => entry.charge_type === 'cash' && entry.currency === 'USD')
+  if (billing.every((entry) => Number(entry.amount) === 0)) return { microCents: 0, statement }
   if (!isDollars) return { statement }
   const microCents = billing.reduce((sum, entry) => sum + Math.round(Number(entry.amount) * 1_000_000), 0)
   return { microCents, statement }

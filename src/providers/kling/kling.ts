@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { accountOf } from '../account.ts'
 import { submitFailure } from '../call.ts'
 import type {
   CallContext,
@@ -54,7 +54,7 @@ function open(settings: UpstreamSettings): Provider {
 
   return {
     name: 'kling',
-    account: accountOf(settings),
+    account: accountOf('kling', settings.apiKey ?? settings.accessKey ?? ''),
     // the vendor keeps jobs in a line of its own
     timeLimitMs: () => 60 * 60_000,
     pollBatch: 20,
@@ -157,14 +157,6 @@ async function answered(
   // a job of this id is there: reconciliation finds out which
   if (saysTaken(answer)) return { outcome: 'unknown', cause: api.told(answer) }
   return lookUp(api, { jobId, path, elements: elements.length }, context)
-}
-
-/** No key can be read out of it, and which account a key belongs to can't be asked. */
-function accountOf({ apiKey, accessKey = '' }: UpstreamSettings): string {
-  return createHash('sha256')
-    .update(`kling ${apiKey ?? accessKey}`)
-    .digest('hex')
-    .slice(0, 16)
 }
 
 /** Where it would be sent now; with a key that reaches both standards also where a job was sent with one that did not. */
