@@ -137,6 +137,18 @@ test('a check of an upstream that is well opens it, and one that is not says wha
   const wrong = await run('upstream check kling', { KLING_API_KEY: 'hunter9-wrong' })
   assert.equal(wrong.code, 1)
   assert.match(wrong.stdout, /Kling: NOT well[\s\S]*KLING_API_KEY/)
+  const listed = await json('upstream list', {
+    KLING_API_KEY: 'hunter9-wrong',
+    FAL_BASE_URL: 'http://127.0.0.1:9',
+  })
+  assert.deepEqual(
+    listed.upstreams.map(({ reachable, well }: Record<string, unknown>) => [reachable, well]),
+    [
+      [true, false],
+      [false, false],
+      [null, null],
+    ],
+  )
   const gone = await run('upstream check kling', { KLING_BASE_URL: 'http://127.0.0.1:9' })
   assert.match(gone.stdout, /KLING_BASE_URL/)
   assert.equal(gone.code, 1)
@@ -149,7 +161,9 @@ test('an upstream that is not set up or not known is told so, and a wrong addres
   assert.match(unknown.stderr, /there is no upstream klimg: did you mean "kling"\?/)
   const wrong = await run('upstream list', { FAL_BASE_URL: 'https://hunter5@fal.example' })
   assert.match(wrong.stderr, /^filmgate: FAL_BASE_URL is not the address of an upstream/)
-  assert.deepEqual([unset.code, unknown.code, wrong.code], [1, 1, 1])
+  const secret = await run('upstream list', { KLING_WEBHOOK_SECRET: 'hunter7!' })
+  assert.match(secret.stderr, /^filmgate: KLING_WEBHOOK_SECRET is not a secret of Standard Webhooks/)
+  assert.deepEqual([unset.code, unknown.code, wrong.code, secret.code], [1, 1, 1, 1])
 })
 
 test('the ways of a job are shown in the order in which they would be tried, each with its reason', async () => {

@@ -39,7 +39,11 @@ export function addJobCommands(program: Command): void {
           row.status,
           row.model,
           dollars(row.costMicroCents),
-          row.marginMicroCents === null ? '?' : dollars(row.marginMicroCents),
+          row.mode === 'test'
+            ? ''
+            : row.marginMicroCents === null
+              ? 'not known'
+              : dollars(row.marginMicroCents),
           row.email,
           row.createdAt,
         ])

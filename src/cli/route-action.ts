@@ -79,7 +79,7 @@ async function versionOf(db: pg.Pool, model: Model, asked: string | undefined): 
   throw new CommandFailed(`${model.slug} has no version ${asked}; there are ${known.join(', ')}`)
 }
 
-/** What a job needs and was left out is taken from the model's example: it seldom matters for the way. */
+/** What a job needs and was left out is taken from the model's example, all of it where nothing is given. */
 function inputOf(
   { inputSchema, example, ...version }: ModelVersion,
   fields: ValueField[],
@@ -87,7 +87,8 @@ function inputOf(
   const file = fields.find((field) => 'file' in field)
   if (file !== undefined) throw new CommandFailed(`${file.name}: no file is uploaded here; give a URL`)
   const needed = (inputSchema.required as string[]).map((name) => [name, example[name]])
-  const given = { ...Object.fromEntries(needed), ...toInput(fields) }
+  const rest = fields.length === 0 ? example : Object.fromEntries(needed)
+  const given = { ...rest, ...toInput(fields) }
   const { input, issues } = checkInput({ inputSchema, example, ...version }, given)
   if (issues.length > 0) throw new CommandFailed(sentence(issues, 'input'))
   return input as Record<string, Json>
@@ -120,11 +121,7 @@ function learntOf(succeeded: number, failed: number, medianMs: number) {
   }
 }
 
-function notSetUp(
-  version: ModelVersion,
-  input: Record<string, Json>,
-  candidates: Candidate[],
-): ShownRoute[] {
+function notSetUp(version: ModelVersion, input: Record<string, Json>, candidates: Candidate[]): ShownRoute[] {
   return version.routes
     .filter((route) => !candidates.some((candidate) => candidate.route === route))
     .map((route) => {

@@ -22,6 +22,8 @@ interface Listed extends UpstreamStanding {
   baseUrl: string
   /** Null where it was not asked. */
   reachable: boolean | null
+  /** It took the credentials. */
+  well: boolean | null
   explanation: string | null
 }
 
@@ -72,12 +74,12 @@ function open(upstream: Upstream, settings: NonNullable<Settings>): Provider {
 
 async function ask(provider: Provider, limitMs: number): Promise<CheckOutcome> {
   if (provider.check === undefined) {
-    return { isWell: true, explanation: 'There is no free call by which it could be asked.' }
+    return { isWell: true, isReached: true, explanation: 'There is no free call by which it could be asked.' }
   }
   try {
     return await withinTime(limitMs, (signal) => provider.check!({ signal }))
   } catch {
-    return { isWell: false, explanation: `It gave no answer within ${limitMs / 1000} s.` }
+    return { isWell: false, isReached: false, explanation: `It gave no answer within ${limitMs / 1000} s.` }
   }
 }
 
@@ -103,16 +105,22 @@ function toListed(
       settings === undefined ? null : settings.apiKey === undefined ? 'access key and secret' : 'api key',
     hasWebhookSecret: settings?.webhookSecret !== undefined,
     baseUrl: settings?.baseUrl ?? defaultBaseUrl,
-    reachable: outcome?.isWell ?? null,
+    reachable: outcome?.isReached ?? null,
+    well: outcome?.isWell ?? null,
     explanation: outcome?.explanation ?? null,
   }
+}
+
+function wordFor(reachable: boolean | null, well: boolean | null): string {
+  if (reachable === null) return ''
+  return well ? 'yes' : reachable ? 'yes, NOT well' : 'NO'
 }
 
 function describe(listed: Listed[]): string[] {
   const rows = listed.map(({ name, credentials, reachable, circuit, jobsInFlight, today, ...rest }) => [
     name,
     credentials ?? 'not set up',
-    reachable === null ? '' : reachable ? 'yes' : 'NO',
+    wordFor(reachable, rest.well),
     circuit.until === null ? circuit.state : `${circuit.state} until ${circuit.until}`,
     rest.closures.length === 0 ? '' : String(rest.closures.length),
     String(jobsInFlight),
@@ -137,8 +145,8 @@ function describe(listed: Listed[]): string[] {
         `${name} takes no jobs${model === null ? '' : ` of ${model}`}: ${cause} (tried again ${retryAt})`,
     ),
   )
-  const explained = listed.flatMap(({ name, reachable, explanation }) =>
-    reachable === false ? [`${name}: ${explanation}`] : [],
+  const explained = listed.flatMap(({ name, well, explanation }) =>
+    well === false ? [`${name}: ${explanation}`] : [],
   )
   return [...table([head, ...rows]), ...closures, ...explained]
 }

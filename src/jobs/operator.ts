@@ -7,7 +7,7 @@ export interface OperatorJob {
   model: string
   mode: 'live' | 'test'
   costMicroCents: number
-  /** What is left of it after refund and the upstream's price; null where that is not known. */
+  /** What is left of it after refund and the upstream's price; null where that is not known, and for test jobs. */
   marginMicroCents: number | null
   email: string
   createdAt: string
@@ -30,7 +30,7 @@ export async function listJobsForOperator(
     }
   >(
     `select j.id as "jobId", j.status, j.model_slug as model, a.mode, j.cost_micro_cents as cost, u.email, j.created_at,
-       (select margin_micro_cents from job_money m where m.job_id = j.id) as margin
+       (select margin_micro_cents from job_money m where m.job_id = j.id and a.mode = 'live') as margin
      from jobs j join accounts a on a.id = j.account_id join users u on u.id = a.user_id
      where ($2::job_status is null or j.status = $2)
        and (not $3 or j.status in ('pending', 'processing') and (

@@ -177,6 +177,8 @@ export type CallbackVerdict =
 /** The answer to one free authenticated call, in words for the operator. */
 export interface CheckOutcome {
   isWell: boolean
+  /** It has answered, whatever. */
+  isReached: boolean
   explanation: string
 }
 

@@ -17,7 +17,13 @@ const servers = [
   { title: 'kling', name: 'kling', start: startKling, keys: { apiKey } },
   { title: 'kling with a pair of keys', name: 'kling', start: startKling, keys: pair },
   { title: 'fal', name: 'fal', start: startFal, keys: { apiKey } },
-  { title: 'wavespeed', name: 'wavespeed', start: startWavespeed, keys: { apiKey } },
+  {
+    title: 'wavespeed',
+    name: 'wavespeed',
+    // more than all of it costs
+    start: (options: { apiKey: string }) => startWavespeed({ ...options, balance: 1_000_000 }),
+    keys: { apiKey },
+  },
 ] as const
 const routed = [...loadCatalogue().models.values()].flatMap(({ slug, capability, versions }) =>
   versions.flatMap((version) =>

@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { systemClock } from '../clock.ts'
+import { ConfigError } from '../config.ts'
 import { accountOf } from './account.ts'
 import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from './call.ts'
 import { hiding } from './hide.ts'
@@ -164,6 +165,11 @@ export const wavespeed: Upstream = {
 /** WaveSpeed with the operator's settings. */
 export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock): Provider {
   const { baseUrl, apiKey = '', webhookSecret } = settings
+  if (webhookSecret === 'whsec_') {
+    throw new ConfigError(
+      'WAVESPEED_WEBHOOK_SECRET is empty behind whsec_: give it as GET /webhook/secret shows it',
+    )
+  }
   const call = (method: 'GET' | 'POST' | 'DELETE', path: string, { signal }: CallContext, body?: Json) =>
     callUpstream({
       url: `${baseUrl}/${path}`,
@@ -225,7 +231,7 @@ export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock)
       const answer = await call('GET', 'balance', context).catch((error: Error) => error)
       const { isWell, words } = standing(answer)
       const asked = 'Asked for the balance, which takes a key and costs nothing:'
-      return { isWell, explanation: `${asked} ${hide(words)}` }
+      return { isWell, isReached: !(answer instanceof Error), explanation: `${asked} ${hide(words)}` }
     },
   }
 }

@@ -204,6 +204,7 @@ function explain(answer: UpstreamAnswer | Error, hide: (text: string) => string)
   if (answer instanceof Error) {
     return {
       isWell: false,
+      isReached: false,
       explanation: `${asked} ${hide(answer.message)}. See that this machine can reach fal, and what FAL_BASE_URL says.`,
     }
   }
@@ -211,6 +212,7 @@ function explain(answer: UpstreamAnswer | Error, hide: (text: string) => string)
   if (status === 200 && Value.Check(priced, json)) {
     return {
       isWell: true,
+      isReached: true,
       explanation: `${asked} the key was taken. Whether there is credit only a job can tell.`,
     }
   }
@@ -221,5 +223,5 @@ function explain(answer: UpstreamAnswer | Error, hide: (text: string) => string)
   }
   const remedy =
     remedies[status] ?? 'that is no answer of fal. See what FAL_BASE_URL says, or try again later.'
-  return { isWell: false, explanation: `${asked} answered ${status}: ${remedy}` }
+  return { isWell: false, isReached: true, explanation: `${asked} answered ${status}: ${remedy}` }
 }

@@ -21,15 +21,17 @@ export async function check(api: KlingApi, context: CallContext): Promise<CheckO
   const asked = `Asked for ${api.hasApiKey ? 'a task that does not exist (GET /tasks)' : 'the newest task (GET /v1/videos/text2video)'}`
   try {
     const answer = await api.call('GET', path, context)
-    if (!isOk(answer)) return { isWell: false, explanation: `${asked}: ${explain(api, answer)}` }
+    if (!isOk(answer))
+      return { isWell: false, isReached: true, explanation: `${asked}: ${explain(api, answer)}` }
     const reach = api.hasApiKey
       ? ''
       : ' Access key and secret reach the legacy API only: KLING_API_KEY reaches both, and is the better choice.'
-    return { isWell: true, explanation: `${asked}: the credentials are good.${reach}` }
+    return { isWell: true, isReached: true, explanation: `${asked}: the credentials are good.${reach}` }
   } catch (error) {
     const what = error instanceof CallFailed ? error.message : 'the question could not be asked'
     return {
       isWell: false,
+      isReached: false,
       explanation: `${asked}: ${what}. Is KLING_BASE_URL right, and may this server reach it?`,
     }
   }

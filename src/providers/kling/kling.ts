@@ -1,3 +1,4 @@
+import { ConfigError } from '../../config.ts'
 import { accountOf } from '../account.ts'
 import { submitFailure } from '../call.ts'
 import type {
@@ -48,6 +49,15 @@ export const kling: Upstream = {
 }
 
 function open(settings: UpstreamSettings): Provider {
+  if (
+    !/^(whsec_)?(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(
+      settings.webhookSecret ?? 'whsec_AAAA',
+    )
+  ) {
+    throw new ConfigError(
+      'KLING_WEBHOOK_SECRET is not a secret of Standard Webhooks: give it as the console shows it, whsec_ and base64',
+    )
+  }
   const api = createApi(settings)
   const legacyPathOf = (order: Order): LegacyPath | undefined =>
     standardOf(order, api.hasApiKey) === 'legacy' ? order.model.legacyPath : undefined
