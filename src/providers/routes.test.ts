@@ -21,7 +21,7 @@ const servers = [
     title: 'wavespeed',
     name: 'wavespeed',
     // more than all of it costs
-    start: (options: { apiKey: string }) => startWavespeed({ ...options, balance: 1_000_000 }),
+    start: (options: { apiKey?: string }) => startWavespeed({ ...options, balance: 1_000_000 }),
     keys: { apiKey },
   },
 ] as const
