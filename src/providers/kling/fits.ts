@@ -1,4 +1,5 @@
 import type { Json, Unfit } from '../provider.ts'
+import { shotSeconds } from '../shots.ts'
 import { hasSound, type Order } from './order.ts'
 import { maxShotLength, maxShots, sayPrompt, sayShots } from './prompt.ts'
 
@@ -62,11 +63,10 @@ function cutsUnfit(order: Order): Unfit | undefined {
   if (isCutByModel) return shot('goes with shot_type customize: leave one of the two out.')
   if (shots.length > maxShots)
     return shot(`has more than the ${maxShots} shots that are possible: join some.`)
-  const said = sayShots(order)
-  if (said.some((one) => one.seconds < 1) || said.reduce((sum, one) => sum + one.seconds, 0) !== seconds) {
+  if (shotSeconds(shots, seconds) === undefined) {
     return shot(`must fill ${seconds} seconds with at least one for each shot: change the durations.`)
   }
-  const long = said.findIndex(({ words }) => words.length > maxShotLength)
+  const long = sayShots(order).findIndex(({ words }) => words.length > maxShotLength)
   if (long === -1) return undefined
   const path = `multishot[${long}].prompt`
   const message = `makes more than ${maxShotLength} characters together with prompt and what must be said of the references: shorten it or prompt.`

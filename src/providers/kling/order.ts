@@ -1,5 +1,6 @@
 import { fieldNames } from '../field-names.ts'
 import type { JobDescription, Json } from '../provider.ts'
+import type { Shot } from '../shots.ts'
 import { type Model, models } from './models.ts'
 
 /** A person or thing of its own pictures. */
@@ -7,12 +8,6 @@ export interface ElementOrder {
   name: string
   pictures: number
   hasVoice: boolean
-}
-
-export interface Shot {
-  prompt: string
-  /** Undefined: as long as the others leave. */
-  seconds: number | undefined
 }
 
 /** A job in Kling's own terms, of either standard; files are named by the input field that they are in. */
@@ -68,7 +63,7 @@ export function toOrder({ route, input }: Described): Order {
     seconds: model.family === 'motion-control' || isBase ? undefined : Number(input.duration ?? 5),
     shots: records(input.multishot).map((shot) => ({
       prompt: text(shot.prompt),
-      seconds: typeof shot.duration === 'number' ? shot.duration : undefined,
+      ...(typeof shot.duration === 'number' && { duration: shot.duration }),
     })),
     isCutByModel: input.shot_type === 'intelligent',
     orientation: (input.character_orientation ?? settings.orientation) === 'image' ? 'image' : 'video',

@@ -1,3 +1,4 @@
+import { shotSeconds } from '../shots.ts'
 import type { ElementOrder, Order } from './order.ts'
 
 /** One shot as it is sent. */
@@ -28,27 +29,13 @@ export function sayPrompt(order: Order): string {
 
 /** The shots; what `prompt` says holds for each of them. */
 export function sayShots(order: Order): SaidShot[] {
-  const lengths = shotSeconds(order)
+  const lengths = shotSeconds(order.shots, order.seconds ?? 0) ?? []
   return order.shots.map(({ prompt }, index) => {
     const words = [order.prompt.trim(), prompt].filter((part) => part !== '').join(' ')
     return {
       words: index === 0 ? mention(order, words) : translate(order, words),
       seconds: lengths[index] ?? 1,
     }
-  })
-}
-
-/** Shots without a length share what the others leave, in whole seconds. */
-function shotSeconds({ shots, seconds = 0 }: Order): number[] {
-  const open = shots.filter((shot) => shot.seconds === undefined).length
-  let left = seconds - shots.reduce((sum, shot) => sum + (shot.seconds ?? 0), 0)
-  let toShare = open
-  return shots.map((shot) => {
-    if (shot.seconds !== undefined) return shot.seconds
-    const share = Math.ceil(left / toShare)
-    left -= share
-    toShare -= 1
-    return share
   })
 }
 
