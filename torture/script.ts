@@ -66,8 +66,8 @@ export interface Script {
   file: FileFate
   /** In what a task that has succeeded is paid. */
   bill: 'dollars' | 'yuan' | 'units' | 'nothing'
-  /** So many look-ups by our own id say that there is none, though there may be one. */
-  hides: number
+  /** Look-ups by our own id say that there is none, until it is sent a second time. */
+  hides: boolean
 }
 
 /** How often things go wrong: `mild` leaves out what takes tens of seconds. */
@@ -86,7 +86,7 @@ export function scriptOf(seed: number, order: number, temper: Temper, isLate: bo
     callbacks: chance(0.6) ? pick(random, ['none', 'several times', 'late', 'forged']) : 'each change',
     file: chance(0.25) ? fileFate(random, temper) : 'is there',
     bill: pick(random, ['dollars', 'dollars', 'yuan', 'units', 'nothing']),
-    hides: chance(0.15) ? 1 + Math.floor(random() * 4) : 0,
+    hides: chance(0.15),
   }
 }
 

@@ -45,5 +45,8 @@ export async function hurry(pool: pg.Pool, deadAfterMs: number | undefined): Pro
   await pool.query(`
     update attempts set answered_at = now() - interval '10 min'
     where status = 'unknown' and provider <> 'fal' and answered_at between now() - interval '5 min' and now() - interval '3 s'`)
-  await pool.query('update upstream_closures set retry_at = now() where not is_probed and retry_at > now()')
+  // a job that tries whether it is open has a minute and a half: one that died has had ten seconds of it
+  await pool.query(`
+    update upstream_closures set retry_at = now()
+    where retry_at > now() and (not is_probed or retry_at < now() + interval '80 s')`)
 }

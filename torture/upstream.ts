@@ -118,8 +118,7 @@ async function ask(name: UpstreamName, vendor: Vendor, { request, response, url,
   }
   if (fate === '500') return say(response, vendor.broken)
   const job = jobId === undefined ? undefined : journal.job(jobId)
-  const isHidden =
-    job !== undefined && journal.temper !== 'calm' && job.truth.lookUps.length < job.script.hides
+  const isHidden = job?.script.hides === true && job.truth.posts.length === 1
   const isDenied = fate === 'knows of nothing' || isHidden
   const given = isDenied ? undefined : await forward(vendor, { request, url, raw })
   if (job !== undefined) journal.lookUp(job, isDenied || vendor.made(jobId!).length === 0)
