@@ -79,7 +79,8 @@ async function submit(clients: Clients, experience: Experience): Promise<void> {
     ...(order.hasKey && { 'idempotency-key': `order-${order.number}` }),
     ...(order.prefersWait && { prefer: 'wait=5' }),
   }
-  for (let attempt = 0; attempt < 600; attempt++) {
+  // one account may have few jobs at once: its clients stand in line for as long as it takes
+  for (let attempt = 0; attempt < 600 && !clients.isOver(); ) {
     const began = performance.now()
     const answer = await ask(clients, order, { method: 'POST', path: '/v1/jobs/submit', body, headers })
     submits.push(
@@ -93,7 +94,9 @@ async function submit(clients: Clients, experience: Experience): Promise<void> {
       experience.jobId = jobId
       return
     }
-    if (answer === 'unsent' || (answer !== 'lost' && answer.status === 429)) await sleep(300)
+    const isInLine = typeof answer !== 'string' && answer.status === 429
+    if (!isInLine) attempt++
+    if (answer === 'unsent' || isInLine) await sleep(300)
     else if (answer === 'lost' || answer.status === 503) {
       if (
         answer !== 'lost' &&
@@ -202,7 +205,7 @@ async function listen(clients: Clients, experience: Experience): Promise<void> {
     } catch {
       // it goes on where it stopped
     }
-    if (ends.includes(events.at(-1)?.kind ?? '')) return
+    if (hasEnded(events)) return
     await sleep(300)
   }
 }
@@ -219,6 +222,11 @@ async function readEvents(answer: Response, events: Experience['events']): Promi
       const kind = /^event: ?(.+)$/m.exec(block)?.[1]
       if (id !== undefined && kind !== undefined) events.push({ id, kind })
     }
-    if (ends.includes(events.at(-1)?.kind ?? '')) return
+    if (hasEnded(events)) return
   }
+}
+
+/** A late result may have come behind the end. */
+function hasEnded(events: Experience['events']): boolean {
+  return events.some(({ kind }) => ends.includes(kind))
 }
