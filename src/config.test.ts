@@ -213,5 +213,7 @@ test('half a pair of keys of an upstream is refused in a line that names the oth
   })
   const { upstreams } = loadConfig({ FAL_API_KEY: 'a:b', FAL_BASE_URL: 'http://127.0.0.1:9000' })
   assert.deepEqual(upstreams, { fal: { apiKey: 'a:b', baseUrl: 'http://127.0.0.1:9000' } })
+  // only where a pair is taken for a key
+  assert.deepEqual(loadConfig({ FAL_ACCESS_KEY: 'a', FAL_SECRET_KEY: 'b' }).upstreams, {})
   assert.deepEqual(loadConfig({ KLING_BASE_URL: 'https://kling.example' }).upstreams, {})
 })

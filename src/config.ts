@@ -7,6 +7,8 @@ const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 /** Upstreams that there is an adapter for; src/providers/upstreams.ts has them. */
 export const upstreamNames = ['kling', 'fal', 'wavespeed'] as const
 export type UpstreamName = (typeof upstreamNames)[number]
+/** Those that take a pair of keys in place of one; the others' `…_ACCESS_KEY` means nothing. */
+export const pairedUpstreams: readonly string[] = ['kling'] satisfies UpstreamName[]
 
 export interface Config {
   host: string
@@ -167,8 +169,9 @@ function upstreamConfig(
     return value === undefined ? undefined : secret(`${prefix}_${name}`, value)
   }
   const apiKey = key('API_KEY')
-  const accessKey = key('ACCESS_KEY')
-  const secretKey = key('SECRET_KEY')
+  const isPaired = pairedUpstreams.includes(prefix.toLowerCase())
+  const accessKey = isPaired ? key('ACCESS_KEY') : undefined
+  const secretKey = isPaired ? key('SECRET_KEY') : undefined
   const webhookSecret = key('WEBHOOK_SECRET')
   const baseUrl = upstreamUrl(`${prefix}_BASE_URL`, read(`${prefix}_BASE_URL`))
   if ((accessKey === undefined) !== (secretKey === undefined)) {

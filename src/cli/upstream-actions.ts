@@ -1,4 +1,4 @@
-import { type Config, loadConfig, type UpstreamName } from '../config.ts'
+import { type Config, loadConfig, pairedUpstreams, type UpstreamName } from '../config.ts'
 import { dollars } from '../dollars.ts'
 import { readUpstreams, type UpstreamStanding } from '../jobs/operator-upstreams.ts'
 import { openUpstream } from '../jobs/upstreams.ts'
@@ -86,7 +86,7 @@ async function ask(provider: Provider, limitMs: number): Promise<CheckOutcome> {
 /** The variables that an upstream's credentials are in, for people. */
 export function variablesOf({ name }: Pick<Upstream, 'name'>): string {
   const prefix = name.toUpperCase()
-  return name === 'kling'
+  return pairedUpstreams.includes(name)
     ? `${prefix}_API_KEY, or ${prefix}_ACCESS_KEY and ${prefix}_SECRET_KEY`
     : `${prefix}_API_KEY`
 }

@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { pollEach } from '../poll-each.ts'
 import type { CallContext, FindOutcome, Json, PollOutcome } from '../provider.ts'
 import { type Answer, dataOf, isOk, type KlingApi } from './api.ts'
 import { billedOf, legacyBilledOf } from './billing.ts'
@@ -96,19 +97,15 @@ export async function pollTasks(
 ): Promise<PollOutcome[]> {
   const ids = operations.filter(({ path }) => path === undefined).map((operation) => operation.id)
   const modern = ids.length === 0 ? undefined : askTasks(api, `task_ids=${ids.join(',')}`, context)
-  const settled = await Promise.allSettled(
-    operations.map(async (operation) =>
-      operation.path === undefined
-        ? outcomeOf(
-            api,
-            pick((await modern) ?? [], (found) => String(found.id) === operation.id),
-          )
-        : legacyOutcomeOf(api, await askLegacy(api, `${operation.path}/${operation.id}`, context)),
-    ),
+  // asked once, for all that wait for it
+  return pollEach(operations, async ({ id: taskId, path }) =>
+    path === undefined
+      ? outcomeOf(
+          api,
+          pick((await modern) ?? [], (found) => String(found.id) === taskId),
+        )
+      : legacyOutcomeOf(api, await askLegacy(api, `${path}/${taskId}`, context)),
   )
-  const failed = settled.find((outcome) => outcome.status === 'rejected')
-  if (failed !== undefined && settled.every(({ status }) => status === 'rejected')) throw failed.reason
-  return settled.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : { status: 'running' }))
 }
 
 /**
