@@ -150,7 +150,7 @@ async function start(
         watch: createJobWatch(lookupPool, log),
         rateLimits: createRateLimits(pool),
         expectations,
-        authenticate: createAuthenticate(lookupPool, policies, clock.now, sessionSecret),
+        authenticate: createAuthenticate(lookupPool, policies, clock, sessionSecret),
         submit: createSubmit(submitPool, log),
         findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,

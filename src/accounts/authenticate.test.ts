@@ -12,7 +12,7 @@ const customer = await makeCustomer(pool, { mode: 'test' })
 let now = new Date('2026-11-20T12:00:00Z')
 const policies = createPolicySource(pool, { now: () => now })
 const sessionSecret = randomBytes(32)
-const authenticate = createAuthenticate(pool, policies, () => now, sessionSecret)
+const authenticate = createAuthenticate(pool, policies, { now: () => now }, sessionSecret)
 
 const refused = (
   code: string,
@@ -56,7 +56,7 @@ test('a mistyped key is INVALID_API_KEY without asking the database', async () =
     key.slice(0, -1) + (key.endsWith('0') ? '1' : '0'),
     "' or 1=1 --",
   ]) {
-    const deaf = createAuthenticate(silent, policies, () => now, sessionSecret)
+    const deaf = createAuthenticate(silent, policies, { now: () => now }, sessionSecret)
     await assert.rejects(deaf(text, 'submit_job', '127.0.0.1'), { code: 'INVALID_API_KEY' })
   }
 })

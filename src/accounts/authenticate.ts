@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { Clock } from '../clock.ts'
 import { coalesce } from '../coalesce.ts'
 import { ApiError } from '../errors.ts'
 import type { Mode } from '../ledger/ledger.ts'
@@ -54,7 +55,7 @@ export type Authenticate = (
 export function createAuthenticate(
   pool: pg.Pool,
   policies: Pick<PolicySource, 'since'>,
-  now: () => Date,
+  clock: Clock,
   sessionSecret: Buffer,
 ): Authenticate {
   // as text, for which equal ones are the same; most that arrive together are of one customer
@@ -79,7 +80,7 @@ export function createAuthenticate(
     return { row, expiresAt: row.expires_at }
   }
   const findKeyOfSession = async (token: string): Promise<Found> => {
-    const { keyId, expiresAt } = readSession(token, now(), sessionSecret)
+    const { keyId, expiresAt } = readSession(token, clock.now(), sessionSecret)
     const row = await findById(keyId)
     if (row === undefined) throw new ApiError('INVALID_SESSION', 'The key of the session is gone.')
     return { row, expiresAt }
@@ -93,7 +94,7 @@ export function createAuthenticate(
       )
     }
     const { row, expiresAt } = await (isSession(sent) ? findKeyOfSession(sent) : findKey(sent))
-    checkState(row, now(), address)
+    checkState(row, clock.now(), address)
     checkRight(row.scopes, right)
     return {
       keyId: row.key_id,

@@ -27,7 +27,7 @@ export async function adoptJob(
     if (job.is_new) await writeAttempt(client, jobId, newId('att', clock.now()))
     await client.query(
       `insert into polls (job_id, provider, due_at)
-       select job_id, provider, now() from attempts
+       select job_id, provider, filmgate_now() from attempts
        where job_id = $1 and status in ('sending', 'accepted', 'unknown')
        on conflict do nothing`,
       [jobId],

@@ -45,11 +45,11 @@ export async function beginAttempt(
           on conflict do nothing
           returning id, job_id, number, provider
         ), timed as (
-          update jobs set provider = begun.provider, deadline_at = now() + $5 * interval '1 ms'
+          update jobs set provider = begun.provider, deadline_at = filmgate_now() + $5 * interval '1 ms'
           from begun where jobs.id = begun.job_id
         ), watched as (
           insert into polls (job_id, provider, due_at)
-          select job_id, provider, now() + $6 * interval '1 ms' from begun
+          select job_id, provider, filmgate_now() + $6 * interval '1 ms' from begun
           on conflict (job_id) do update set provider = excluded.provider, due_at = excluded.due_at, failures = 0, absences = 0
         ), told as (
           insert into job_events (job_id, at, kind, detail)
@@ -99,14 +99,14 @@ export async function acceptAttempt(
       if (!isNews) return undefined
       await client.query(
         `insert into polls (job_id, provider, due_at)
-         select job_id, provider, now() + $2 * interval '1 ms' from attempts where id = $1
+         select job_id, provider, filmgate_now() + $2 * interval '1 ms' from attempts where id = $1
          on conflict (job_id) do update set due_at = excluded.due_at, failures = 0, absences = 0`,
         [attemptId, firstPollMs],
       )
       // one that was held beyond its time has it anew
       await client.query(
-        `update jobs set deadline_at = now() + (deadline_at - dispatched_at)
-         where id = $1 and status = 'processing' and deadline_at <= now()`,
+        `update jobs set deadline_at = filmgate_now() + (deadline_at - dispatched_at)
+         where id = $1 and status = 'processing' and deadline_at <= filmgate_now()`,
         [jobId],
       )
       await tell(client, jobId, 'attempt_accepted', at)
@@ -149,7 +149,7 @@ export async function loseAttempt(
       await lockJob(client, jobId)
       if (!(await answer(client, attemptId, ['sending'], 'unknown', { cause }))) return false
       await client.query(
-        `update polls set due_at = now() + $2 * interval '1 ms', failures = 0, absences = 0 where job_id = $1`,
+        `update polls set due_at = filmgate_now() + $2 * interval '1 ms', failures = 0, absences = 0 where job_id = $1`,
         [jobId, askAfterMs],
       )
       await tell(client, jobId, 'attempt_unknown', at, { cause })
@@ -207,7 +207,7 @@ async function answer(
   const { rowCount } = await client.query({
     name: 'attempt-answer',
     text: `
-      update attempts set status = $3, answered_at = now(), operation = $4, cause = coalesce($5, cause), refusal_code = $6
+      update attempts set status = $3, answered_at = filmgate_now(), operation = $4, cause = coalesce($5, cause), refusal_code = $6
       where id = $1 and status::text = any($2)`,
     values: [
       attemptId,

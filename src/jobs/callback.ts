@@ -104,9 +104,9 @@ async function findLiveAttempt(db: Db, jobId: string, upstream: string): Promise
     name: 'callback-attempt',
     text: `
       select a.id, a.status, a.route, a.provider, a.model_slug,
-        a.status = 'sending' and (p.id is null or a.started_at < now() - interval '2 minutes') as is_abandoned
+        a.status = 'sending' and (p.id is null or a.started_at < filmgate_now() - interval '2 minutes') as is_abandoned
       from attempts a
-      left join processes p on p.id = a.process_id and p.beat_at > now() - interval '15 s'
+      left join processes p on p.id = a.process_id and p.beat_at > filmgate_now() - interval '15 s'
       where a.job_id = $1 and a.provider = $2 and a.status in ('sending', 'accepted', 'unknown')`,
     values: [jobId, upstream],
   })

@@ -47,7 +47,7 @@ export async function collectJob(context: JobContext, jobId: string): Promise<vo
 async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | undefined> {
   const { rows } = await pool.query<JobRow>(
     `select p.provider, p.outputs, p.output_failures, a.operation,
-       j.deadline_at < now() - $2 * interval '1 ms' as is_too_late
+       j.deadline_at < filmgate_now() - $2 * interval '1 ms' as is_too_late
      from polls p
      join jobs j on j.id = p.job_id
      left join attempts a on a.job_id = j.id and a.status = 'accepted'

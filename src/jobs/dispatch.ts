@@ -211,15 +211,15 @@ async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | un
     name: 'dispatch-find-job',
     text: `
       select j.id, j.status, b.mode, j.model_slug, j.model_version, j.input, j.created_at, j.account_id,
-        (1000 * extract(epoch from now() - j.created_at))::float8 as waited_ms,
+        (1000 * extract(epoch from filmgate_now() - j.created_at))::float8 as waited_ms,
         a.id as attempt_id, a.status = 'sending' and p.id is null as is_abandoned,
         (select coalesce(json_agg(json_build_object('provider', e.provider, 'model', e.route ->> 'model', 'status', e.status,
-           'refusal_code', e.refusal_code, 'cause', e.cause, 'is_recent', e.answered_at > now() - interval '30 s')
+           'refusal_code', e.refusal_code, 'cause', e.cause, 'is_recent', e.answered_at > filmgate_now() - interval '30 s')
            order by e.number), '[]') from attempts e where e.job_id = j.id) as earlier
       from jobs j
       join accounts b on b.id = j.account_id
       left join attempts a on a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown')
-      left join processes p on p.id = a.process_id and p.beat_at > now() - interval '15 s'
+      left join processes p on p.id = a.process_id and p.beat_at > filmgate_now() - interval '15 s'
       where j.id = $1`,
     values: [jobId],
   })

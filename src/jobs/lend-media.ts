@@ -91,7 +91,7 @@ async function keyOf(jobId: string, { path, contentType }: InputMedia): Promise<
 async function noteLent(db: Db, key: string, jobId: string): Promise<void> {
   await db.query({
     name: 'lent-file-note',
-    text: `insert into lent_files (key, job_id) values ($1, $2) on conflict (key) do update set created_at = now()`,
+    text: `insert into lent_files (key, job_id) values ($1, $2) on conflict (key) do update set created_at = filmgate_now()`,
     values: [key, jobId],
   })
 }

@@ -40,7 +40,7 @@ export async function removeLentFiles({
 async function findOver(db: Db, passedOver: string[]): Promise<string[]> {
   const { rows } = await db.query<{ key: string }>(
     `select key from lent_files f join jobs j on j.id = f.job_id
-     where (j.status in ('completed', 'failed', 'cancelled') or f.created_at < now() - interval '2 days')
+     where (j.status in ('completed', 'failed', 'cancelled') or f.created_at < filmgate_now() - interval '2 days')
        and key <> all($1)
      order by f.created_at limit ${batch}`,
     [passedOver],

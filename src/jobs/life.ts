@@ -57,7 +57,7 @@ export async function changeStatus<From extends JobStatus>(
         update jobs set
           status = $3::job_status,
           dispatched_at = case when $3::job_status = 'processing' then $4::timestamptz else dispatched_at end,
-          deadline_at = coalesce(now() + $5 * interval '1 ms', deadline_at),
+          deadline_at = coalesce(filmgate_now() + $5 * interval '1 ms', deadline_at),
           completed_at = case when $3::job_status <> 'processing' then $4::timestamptz end,
           error_code = $6,
           error_message = $7

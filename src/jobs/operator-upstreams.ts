@@ -40,15 +40,15 @@ export async function readUpstreams(db: Db, names: string[]): Promise<UpstreamSt
        from attempts a
        join attempt_costs c on c.attempt_id = a.id
        join jobs j on j.id = a.job_id
-       where a.provider = any($1) and a.started_at >= date_trunc('day', now(), 'UTC')
+       where a.provider = any($1) and a.started_at >= date_trunc('day', filmgate_now(), 'UTC')
        group by a.provider
      )
      select json_build_object(
        'name', asked.name,
        'circuit', json_build_object(
-         'state', case when u.open_until > now() then 'open' when u.busy_until > now() then 'busy' else 'closed' end,
+         'state', case when u.open_until > filmgate_now() then 'open' when u.busy_until > filmgate_now() then 'busy' else 'closed' end,
          'failures', coalesce(u.failures, 0),
-         'until', case when greatest(u.open_until, u.busy_until) > now() then greatest(u.open_until, u.busy_until) end),
+         'until', case when greatest(u.open_until, u.busy_until) > filmgate_now() then greatest(u.open_until, u.busy_until) end),
        'closures', (select coalesce(json_agg(json_build_object('model', nullif(model, ''), 'cause', cause, 'since', closed_at,
           'retryAt', retry_at) order by model), '[]') from upstream_closures where upstream = asked.name),
        'jobsInFlight', (select count(*) from polls p join jobs j on j.id = p.job_id

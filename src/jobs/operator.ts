@@ -34,8 +34,8 @@ export async function listJobsForOperator(
      from jobs j join accounts a on a.id = j.account_id join users u on u.id = a.user_id
      where ($2::job_status is null or j.status = $2)
        and (not $3 or j.status in ('pending', 'processing') and (
-         j.deadline_at < now()
-         or j.status = 'pending' and j.created_at < now() - interval '10 minutes'
+         j.deadline_at < filmgate_now()
+         or j.status = 'pending' and j.created_at < filmgate_now() - interval '10 minutes'
          or exists (select from attempts t where t.job_id = j.id and t.status = 'unknown')))
      order by j.created_at desc, j.position desc limit $1`,
     [limit, filter.status ?? null, filter.isStuck ?? false],

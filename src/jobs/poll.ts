@@ -239,7 +239,7 @@ function isSettled(provider: Provider, { account, elapsed_ms }: DuePoll): boolea
 async function losses(db: Db, jobId: string): Promise<{ timesLost: number; isHopeless: boolean }> {
   const { rows } = await db.query<{ times_lost: number; is_old: boolean }>(
     `select (select count(*)::int from attempts where job_id = $1 and status = 'absent') as times_lost,
-       created_at < now() - $2 * interval '1 ms' as is_old
+       created_at < filmgate_now() - $2 * interval '1 ms' as is_old
      from jobs where id = $1`,
     [jobId, unservedLimitMs],
   )

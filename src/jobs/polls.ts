@@ -53,28 +53,28 @@ export async function claimPolls(
         cross join lateral (
           select job_id from polls
           where polls.provider = wanted.provider and outputs is null
-            and due_at <= now() and due_at > now() - $6 * interval '1 ms'
+            and due_at <= filmgate_now() and due_at > filmgate_now() - $6 * interval '1 ms'
           order by due_at limit case when u.open_until is null then most else least(most, batch) end
           for update skip locked
         ) as found
-        where coalesce(greatest(u.open_until, u.busy_until) <= now(), true)
+        where coalesce(greatest(u.open_until, u.busy_until) <= filmgate_now(), true)
       ), claimed as (
-        update polls set due_at = now() + $3 * interval '1 ms', claimed_by = $5, asked = asked + 1
+        update polls set due_at = filmgate_now() + $3 * interval '1 ms', claimed_by = $5, asked = asked + 1
         from due where polls.job_id = due.job_id
         returning polls.*
       )
       select c.job_id, c.provider, c.asked, c.failures, c.absences, j.status, j.model_slug, j.completed_at,
         u.unknown_outcome, a.id as attempt_id, a.status as attempt_status, a.operation, a.account,
-        (1000 * extract(epoch from j.deadline_at - now()))::float8 as left_ms,
-        (1000 * extract(epoch from now() - a.answered_at))::float8 as elapsed_ms,
-        a.status = 'sending' and (p.id is null or a.started_at < now() - interval '2 minutes') as is_abandoned,
+        (1000 * extract(epoch from j.deadline_at - filmgate_now()))::float8 as left_ms,
+        (1000 * extract(epoch from filmgate_now() - a.answered_at))::float8 as elapsed_ms,
+        a.status = 'sending' and (p.id is null or a.started_at < filmgate_now() - interval '2 minutes') as is_abandoned,
         coalesce(s.failures, 0) > 0 as is_failing
       from claimed c
       join jobs j on j.id = c.job_id
       join accounts b on b.id = j.account_id
       join users u on u.id = b.user_id
       left join attempts a on a.job_id = j.id and a.status in ('sending', 'accepted', 'unknown')
-      left join processes p on p.id = a.process_id and p.beat_at > now() - interval '15 s'
+      left join processes p on p.id = a.process_id and p.beat_at > filmgate_now() - interval '15 s'
       left join upstreams s on s.name = c.provider`,
     values: [
       wanted.map(({ provider }) => provider),
@@ -109,7 +109,7 @@ export async function planPolls(db: Db, next: NextPoll[]): Promise<void> {
         select job_id from polls where job_id = any($1) and outputs is null order by job_id for update
       )
       update polls set
-        due_at = case when due_at <= now() then due_at else now() + delay * interval '1 ms' end,
+        due_at = case when due_at <= filmgate_now() then due_at else filmgate_now() + delay * interval '1 ms' end,
         claimed_by = null,
         failures = next.failures,
         absences = next.absences
@@ -129,11 +129,11 @@ export async function releasePolls(db: Db): Promise<void> {
   await db.query({
     name: 'polls-release',
     text: `
-      update polls set due_at = now(), claimed_by = null
+      update polls set due_at = filmgate_now(), claimed_by = null
       where job_id in (
         select job_id from polls
         where claimed_by is not null and outputs is null and not exists (
-          select from processes p where p.id = claimed_by and p.beat_at > now() - interval '15 s')
+          select from processes p where p.id = claimed_by and p.beat_at > filmgate_now() - interval '15 s')
         for update skip locked)`,
   })
 }
@@ -142,7 +142,7 @@ export async function releasePolls(db: Db): Promise<void> {
 export async function bringPollForward(db: Db, jobId: string): Promise<void> {
   await db.query({
     name: 'poll-bring-forward',
-    text: 'update polls set due_at = now() where job_id = $1 and outputs is null and due_at > now()',
+    text: 'update polls set due_at = filmgate_now() where job_id = $1 and outputs is null and due_at > filmgate_now()',
     values: [jobId],
   })
 }
@@ -177,7 +177,7 @@ export async function planCollects(db: Db, done: DoneJob[]): Promise<void> {
           where polls.job_id = mine.job_id
           returning polls.job_id, done.attempt_id, done.at
         ), finished as (
-          update attempts set finished_at = coalesce(finished_at, now())
+          update attempts set finished_at = coalesce(finished_at, filmgate_now())
           from planned where attempts.id = planned.attempt_id
         ), told as (
           insert into job_events (job_id, at, kind) select job_id, at, 'output_ready' from planned
@@ -210,7 +210,7 @@ export async function askForOutputsAgain(
   await transaction(pool, async (client) => {
     const { rowCount } = await client.query(
       `with job as (select id from jobs where id = $1 and status = 'processing' for update)
-       update polls set outputs = null, output_failures = output_failures + 1, due_at = now() + $2 * interval '1 ms'
+       update polls set outputs = null, output_failures = output_failures + 1, due_at = filmgate_now() + $2 * interval '1 ms'
        from job where polls.job_id = job.id and outputs is not null`,
       [jobId, options.delayMs],
     )

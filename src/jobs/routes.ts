@@ -80,9 +80,9 @@ export async function readRouteStates(
     name: 'routes-health',
     text: `
       select name, coalesce(u.failures, 0) as failures,
-        greatest(0, coalesce(1000 * extract(epoch from greatest(u.open_until, u.busy_until) - now()), 0))::float8 as wait_ms,
+        greatest(0, coalesce(1000 * extract(epoch from greatest(u.open_until, u.busy_until) - filmgate_now()), 0))::float8 as wait_ms,
         (select coalesce(json_agg(json_build_object('model', model, 'cause', cause,
-           'retry_ms', greatest(0, 1000 * extract(epoch from retry_at - now())))), '[]')
+           'retry_ms', greatest(0, 1000 * extract(epoch from retry_at - filmgate_now())))), '[]')
          from upstream_closures c where c.upstream = asked.name) as closures
       from unnest($1::text[]) as asked (name) left join upstreams u using (name)`,
     values: [[...new Set(candidates.map(({ provider }) => provider.name))]],
@@ -172,7 +172,7 @@ export async function readRecords(
         -- those that are being made would take the places of those that tell something
         select j.status, j.error_code from attempts a join jobs j on j.id = a.job_id
         where a.provider = asked.provider and a.model_slug = asked.model and a.status in ('accepted', 'unknown')
-          and a.started_at > now() - interval '1 day' and j.status in ('completed', 'failed')
+          and a.started_at > filmgate_now() - interval '1 day' and j.status in ('completed', 'failed')
         order by a.started_at desc limit $3
       ) ended on true
       group by place order by place`,

@@ -103,7 +103,7 @@ export async function endPolls(
   lateWatchMs?: number | undefined,
 ): Promise<void> {
   const { rows } = await client.query<{ had_files: boolean }>(
-    `update polls set outputs = null, due_at = now() + coalesce($2, 0) * interval '1 ms', failures = 0
+    `update polls set outputs = null, due_at = filmgate_now() + coalesce($2, 0) * interval '1 ms', failures = 0
      where job_id = $1
      returning (select old.outputs is not null or old.output_failures > 0 from polls old where old.job_id = $1) as had_files`,
     [jobId, lateWatchMs ?? null],

@@ -67,7 +67,7 @@ export async function reviveJobs(
          select from graphile_worker.jobs t
          where t.key = 'dispatch:' || j.id and t.attempts < t.max_attempts
            -- one that has been locked for very long was taken and never received
-           and (t.locked_at is null or t.locked_at > now() - interval '1 hour'))
+           and (t.locked_at is null or t.locked_at > queue_now() - interval '1 hour'))
      limit ${atOnce}`,
     [minuteAgo],
   )
@@ -90,7 +90,7 @@ export async function reviveJobs(
      where p.outputs is not null and not exists (
        select from graphile_worker.jobs t
        where t.key = 'collect:' || p.job_id and t.attempts < t.max_attempts
-         and (t.locked_at is null or t.locked_at > now() - interval '1 hour'))
+         and (t.locked_at is null or t.locked_at > queue_now() - interval '1 hour'))
      limit ${atOnce}`,
   )
   for (const { id } of uncollected.rows)
@@ -102,7 +102,7 @@ export async function reviveJobs(
      join accounts a on a.id = j.account_id
      join users u on u.id = a.user_id
      where p.provider <> all($1) and p.outputs is null and j.status = 'processing'
-       and j.deadline_at < now() - interval '1 minute'
+       and j.deadline_at < filmgate_now() - interval '1 minute'
        and not (u.unknown_outcome = 'hold' and exists (
          select from attempts t where t.job_id = j.id and t.status = 'unknown'))
      limit ${atOnce}`,
@@ -113,7 +113,7 @@ export async function reviveJobs(
   await pool.query(
     `delete from polls where job_id in (
        select p.job_id from polls p join jobs j on j.id = p.job_id
-       where p.provider <> all($1) and j.completed_at < now() - interval '2 days'
+       where p.provider <> all($1) and j.completed_at < filmgate_now() - interval '2 days'
        limit ${atOnce} for update of p skip locked)`,
     [names],
   )

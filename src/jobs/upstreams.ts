@@ -17,12 +17,12 @@ export async function upstreamWait(db: Db, name: string): Promise<{ waitMs: numb
     name: 'upstream-wait',
     text: `
       with probe as (
-        update upstreams set open_until = now() + $2 * interval '1 ms'
-        where name = $1 and failures >= $3 and open_until <= now() and coalesce(busy_until, now()) <= now()
+        update upstreams set open_until = filmgate_now() + $2 * interval '1 ms'
+        where name = $1 and failures >= $3 and open_until <= filmgate_now() and coalesce(busy_until, filmgate_now()) <= filmgate_now()
         returning name
       )
       select failures, case when exists (select from probe) then 0 else
-        greatest(0, 1000 * extract(epoch from greatest(open_until, busy_until) - now()))::int end as wait_ms
+        greatest(0, 1000 * extract(epoch from greatest(open_until, busy_until) - filmgate_now()))::int end as wait_ms
       from upstreams where name = $1`,
     values: [name, probeMs, failuresToOpen],
   })
@@ -38,9 +38,9 @@ export async function upstreamFailed(db: Db, name: string): Promise<void> {
       insert into upstreams as u (name, failures) values ($1, 1)
       on conflict (name) do update set
         failures = u.failures + 1,
-        changed_at = now(),
+        changed_at = filmgate_now(),
         open_until = case when u.failures + 1 >= $2
-          then now() + least($4, $3 * power(2, least(20, u.failures + 1 - $2))) * (0.5 + random() / 2) * interval '1 ms' end`,
+          then filmgate_now() + least($4, $3 * power(2, least(20, u.failures + 1 - $2))) * (0.5 + random() / 2) * interval '1 ms' end`,
     values: [name, failuresToOpen, shortestOpenMs, longestOpenMs],
   })
 }
@@ -49,7 +49,7 @@ export async function upstreamFailed(db: Db, name: string): Promise<void> {
 export async function upstreamAnswered(db: Db, name: string): Promise<void> {
   await db.query({
     name: 'upstream-answered',
-    text: `update upstreams set failures = 0, open_until = null, changed_at = now() where name = $1 and failures > 0`,
+    text: `update upstreams set failures = 0, open_until = null, changed_at = filmgate_now() where name = $1 and failures > 0`,
     values: [name],
   })
 }
@@ -59,8 +59,8 @@ export async function upstreamBusy(db: Db, name: string, waitMs: number): Promis
   await db.query({
     name: 'upstream-busy',
     text: `
-      insert into upstreams as u (name, busy_until) values ($1, now() + $2 * interval '1 ms')
-      on conflict (name) do update set busy_until = greatest(u.busy_until, excluded.busy_until), changed_at = now()`,
+      insert into upstreams as u (name, busy_until) values ($1, filmgate_now() + $2 * interval '1 ms')
+      on conflict (name) do update set busy_until = greatest(u.busy_until, excluded.busy_until), changed_at = filmgate_now()`,
     values: [name, saneRetryAfterMs(waitMs)],
   })
 }
@@ -80,14 +80,14 @@ export async function closeUpstream(
     name: 'upstream-close',
     text: `
       insert into upstream_closures as c (upstream, model, cause, retry_at)
-      values ($1, $2, $3, now() + $4 * interval '1 ms')
+      values ($1, $2, $3, filmgate_now() + $4 * interval '1 ms')
       on conflict (upstream, model) do update set
         cause = excluded.cause,
         times = c.times + 1,
-        retry_at = now() + least($5, $4 * power(2, least(10, c.times))) * interval '1 ms',
+        retry_at = filmgate_now() + least($5, $4 * power(2, least(10, c.times))) * interval '1 ms',
         is_probed = false
       -- what was under way when it was found closed is the same finding
-      where c.is_probed or c.retry_at <= now()`,
+      where c.is_probed or c.retry_at <= filmgate_now()`,
     values: [closure.upstream, closure.model, closure.cause, shortestClosureMs, longestClosureMs],
   })
 }
@@ -97,8 +97,8 @@ export async function probeClosed(db: Db, upstream: string, model: string): Prom
   const { rowCount } = await db.query({
     name: 'upstream-probe-closed',
     text: `
-      update upstream_closures set retry_at = now() + $3 * interval '1 ms', is_probed = true
-      where upstream = $1 and model in ('', $2) and retry_at <= now()`,
+      update upstream_closures set retry_at = filmgate_now() + $3 * interval '1 ms', is_probed = true
+      where upstream = $1 and model in ('', $2) and retry_at <= filmgate_now()`,
     values: [upstream, model, probeClosedMs],
   })
   return rowCount !== 0

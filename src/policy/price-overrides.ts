@@ -61,7 +61,7 @@ export async function setOverride(
      on conflict (user_id, segment, provider_id, model_slug) do update
        set id = excluded.id, kind = excluded.kind, percentage = excluded.percentage,
          price_micro_cents = excluded.price_micro_cents, factors = excluded.factors, note = excluded.note,
-         created_at = now()
+         created_at = filmgate_now()
      returning ${columns}`,
     [
       // a new id each time: jobs keep the id of the terms that they were priced by

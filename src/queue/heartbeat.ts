@@ -18,7 +18,7 @@ export async function startHeartbeat(
 ): Promise<{ beat(): Promise<void>; stop(): Promise<void> }> {
   const beat = async () => {
     await pool.query(
-      `insert into processes (id, worker_ids, beat_at) values ($1, $2, now())
+      `insert into processes (id, worker_ids, beat_at) values ($1, $2, filmgate_now())
        on conflict (id) do update set worker_ids = excluded.worker_ids, beat_at = excluded.beat_at`,
       [processId, workerIds()],
     )
@@ -52,14 +52,14 @@ export async function startHeartbeat(
 export async function freeTasksOfDead(pool: pg.Pool, deadMs: number): Promise<string[]> {
   const { rows } = await pool.query<{ locked_by: string }>(
     `with gone as (
-       delete from processes where beat_at < now() - $1 * interval '1 ms'
+       delete from processes where beat_at < filmgate_now() - $1 * interval '1 ms'
      )
      select distinct locked_by from graphile_worker.jobs
      where locked_by is not null
        -- a worker that locked a task just now may not be in its process's row yet
-       and locked_at < now() - $1 * interval '1 ms'
+       and locked_at < queue_now() - $1 * interval '1 ms'
        and locked_by not in (
-         select unnest(worker_ids) from processes where beat_at >= now() - $1 * interval '1 ms'
+         select unnest(worker_ids) from processes where beat_at >= filmgate_now() - $1 * interval '1 ms'
        )`,
     [deadMs],
   )

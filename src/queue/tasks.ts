@@ -30,7 +30,7 @@ export async function addTask<Name extends TaskName>(
 ): Promise<void> {
   await db.query({
     name: 'add-task',
-    text: `select from graphile_worker.add_job($1, $2::json, run_at => now() + $3 * interval '1 ms', job_key => $4)`,
+    text: `select from graphile_worker.add_job($1, $2::json, run_at => queue_now() + $3 * interval '1 ms', job_key => $4)`,
     values: [name, JSON.stringify(payload), options.delayMs ?? null, options.key ?? null],
   })
 }
@@ -62,7 +62,7 @@ export async function removeDeadTasks(db: Db, olderThanMs: number): Promise<void
   await db.query(
     `select from graphile_worker.complete_jobs(array(
        select id from graphile_worker.jobs
-       where attempts >= max_attempts and locked_at is null and updated_at < now() - $1 * interval '1 ms' limit 1000))`,
+       where attempts >= max_attempts and locked_at is null and updated_at < queue_now() - $1 * interval '1 ms' limit 1000))`,
     [olderThanMs],
   )
 }

@@ -32,7 +32,7 @@ export async function listDeliveries(
   )
   const { rows } = await db.query<{ run_at: Date | null }>(
     // by key, since the queue may be long
-    `select min(t.run_at) as run_at from webhooks w
+    `select min(t.run_at) + (filmgate_now() - queue_now()) as run_at from webhooks w
      join graphile_worker.jobs t on t.key = any(array[
        case when w.status = 'pending' then w.id end,
        case when w.redelivery_asked_at is not null then 'redeliver:' || w.id end])
@@ -69,7 +69,7 @@ export async function reviveWebhooks({ pool, log }: { pool: pg.Pool; log: Logger
        select from graphile_worker.jobs t
        where t.key = due.key and t.attempts < t.max_attempts
          -- one that has been locked for very long was taken and never received
-         and (t.locked_at is null or t.locked_at > now() - interval '1 hour'))
+         and (t.locked_at is null or t.locked_at > queue_now() - interval '1 hour'))
      limit 500`,
   )
   for (const { id, is_redelivery: isRedelivery } of rows) await addDelivery(pool, id, { isRedelivery })

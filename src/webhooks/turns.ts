@@ -31,7 +31,7 @@ const linesKept = 1_000
  * at which places become free, so that a long line costs the queue little.
  */
 export function createTurns(
-  now: () => number = () => performance.now(),
+  nowMs: () => number = () => performance.now(),
 ): (host: string, userId: string) => Turn {
   const lines = new Map<string, Line>()
   let underWay = 0
@@ -42,12 +42,12 @@ export function createTurns(
     return line
   }
   const forgetIdle = () => {
-    for (const [name, line] of lines) if (line.starts.size === 0 && line.endsAt < now()) lines.delete(name)
+    for (const [name, line] of lines) if (line.starts.size === 0 && line.endsAt < nowMs()) lines.delete(name)
   }
   const isOpen = (line: Line) => {
     if (line.starts.size < ((line.lastMs ?? 0) < slowMs ? placesOfHost : 1)) return true
     const [oldest] = line.starts
-    const isQuick = (line.lastMs ?? quickMs) < quickMs && now() - (oldest?.at ?? 0) < quickMs
+    const isQuick = (line.lastMs ?? quickMs) < quickMs && nowMs() - (oldest?.at ?? 0) < quickMs
     return isQuick && underWay < placesShared
   }
 
@@ -55,9 +55,9 @@ export function createTurns(
     if (lines.size >= linesKept) forgetIdle()
     const hostLine = lineOf(`host ${host}`)
     const userLine = lineOf(`user ${userId}`)
-    if (!isOpen(hostLine)) return { waitMs: joinLine(hostLine, now()) }
-    if (userLine.starts.size >= placesShared) return { waitMs: joinLine(userLine, now()) }
-    const start = { at: now() }
+    if (!isOpen(hostLine)) return { waitMs: joinLine(hostLine, nowMs()) }
+    if (userLine.starts.size >= placesShared) return { waitMs: joinLine(userLine, nowMs()) }
+    const start = { at: nowMs() }
     const both = [hostLine, userLine]
     for (const line of both) line.starts.add(start)
     underWay += 1
@@ -66,7 +66,7 @@ export function createTurns(
         underWay -= 1
         for (const line of both) {
           line.starts.delete(start)
-          line.lastMs = now() - start.at
+          line.lastMs = nowMs() - start.at
         }
       },
     }

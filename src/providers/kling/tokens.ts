@@ -12,12 +12,12 @@ export type TokenSource = (isRefused?: boolean) => Promise<string>
 export function createTokens(
   accessKey: string,
   secretKey: string,
-  now: () => number = Date.now,
+  nowMs: () => number = Date.now,
 ): TokenSource {
   const key = new TextEncoder().encode(secretKey)
   let kept: { token: string; renewAt: number } | undefined
   return async (isRefused = false) => {
-    const seconds = Math.floor(now() / 1000)
+    const seconds = Math.floor(nowMs() / 1000)
     if (kept === undefined || isRefused || seconds >= kept.renewAt) {
       const token = await new SignJWT()
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
