@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { sampleFileOf } from './samples/samples.ts'
 import { deriveSecret } from './signing-secret.ts'
 import { signUrl, verifySignedUrl } from './storage/signed-url.ts'
 
@@ -16,6 +17,8 @@ export interface Links {
   verifyUrl(path: string, query: unknown, method: string): 'valid' | 'expired' | 'forged'
   /** The storage key of a file of our own that the URL permitted reading at `at`; undefined for foreign URLs. */
   ownFile(url: string, at: Date): { key: string } | 'refused' | undefined
+  /** Where the sample file of this server's own URL lies; undefined for other URLs. */
+  sampleFile(url: string): string | undefined
   /** Where an upstream may say that a job is done; the token in it is good for this upstream and job alone. */
   callbackUrl(upstream: string, jobId: string): string
   /** The job that a callback's token was made for; undefined if it was not made here for this upstream. */
@@ -49,6 +52,7 @@ export function createLinks(options: { publicUrl: string | undefined; secret: st
       const verdict = verify(url.pathname, Object.fromEntries(url.searchParams), 'GET', at)
       return verdict === 'valid' ? { key: url.pathname.slice('/files/'.length) } : 'refused'
     },
+    sampleFile: (url) => sampleFileOf(url, origin),
     callbackUrl(upstream, jobId) {
       const token = `${jobId}.${signCallback(upstream, jobId, callbackSecret).toString('base64url')}`
       return `${knownOrigin()}/callbacks/${upstream}/${token}`

@@ -66,6 +66,7 @@ const context = {
   storage: await createLocalStorage({ directory: join(temporaryDirectory, 'files') }),
   outbound,
   ownFile: () => undefined,
+  sampleFile: () => undefined,
   temporaryDirectory,
 } as unknown as JobContext
 await pool.query(

@@ -446,6 +446,7 @@ test('a job that is refunded while its files are still being fetched is not sent
     media,
     temporaryDirectory,
     ownFile: () => undefined,
+    sampleFile: () => undefined,
     ...routesTo(provider),
   }
   const job = {

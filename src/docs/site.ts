@@ -1,3 +1,5 @@
+import type { ModelVersion } from '../catalogue/load.ts'
+import { withRealSamples } from '../samples/samples.ts'
 import { loadAssets } from './assets.ts'
 import { endpointPage, endpointPath, endpointsPage } from './endpoint-page.ts'
 import { factsOf, knownOf } from './facts.ts'
@@ -49,7 +51,14 @@ const { folder, assets } = loadAssets()
 /** The documentation of one set of operations and models. Nothing is rendered before it is asked for. */
 export function createSite(given: Subject): Site {
   const byProvider = given.models.toSorted((a, b) => a.provider.name.localeCompare(b.provider.name, 'en'))
-  const subject = { ...given, models: byProvider }
+  const subject = {
+    ...given,
+    models: byProvider.map((model) => ({ ...model, current: withRealExample(model.current, given.origin) })),
+    operations: given.operations.map((operation) => ({
+      ...operation,
+      exampleBody: withRealSamples(operation.exampleBody, given.origin),
+    })),
+  }
   const { models, origin, providers } = subject
   const pages = listPages(subject)
   const frame: Frame = { pages, origin, assets: folder }
@@ -101,6 +110,10 @@ export function createSite(given: Subject): Site {
 
   const missing: Found = { status: 404, type: types.html, key: '404', make: () => missingDocument(frame) }
   return { find: (path, query) => fixed.get(path)?.(query) ?? missing }
+}
+
+function withRealExample(version: ModelVersion, origin: string): ModelVersion {
+  return { ...version, example: withRealSamples(version.example, origin) }
 }
 
 function listPages(subject: Subject): Page[] {

@@ -36,6 +36,7 @@ import { providerModelsRoute } from './provider-models.ts'
 import { acceptUploads } from './put-upload.ts'
 import { redeliverWebhookRoute } from './redeliver-webhook.ts'
 import { type AnyRoute, register } from './route.ts'
+import { serveSamples } from './samples.ts'
 import type { Services } from './services.ts'
 import { submitJobRoute } from './submit-job.ts'
 import { testWebhookRoute } from './test-webhook.ts'
@@ -127,6 +128,7 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
   acceptUploads(app, services)
   acceptCallbacks(app, services)
   serveFiles(app, services)
+  serveSamples(app)
   serveDocs(app, services, routes)
   return app
 }

@@ -36,6 +36,8 @@ export interface JobContext {
   fileUrl: FileUrl
   /** The storage key of a file of our own that the URL permitted reading at `at`; undefined for foreign URLs. */
   ownFile(url: string, at: Date): { key: string } | 'refused' | undefined
+  /** Where the sample file of this server's own URL lies; undefined for other URLs. */
+  sampleFile(url: string): string | undefined
   /** Signs a URL of this server's own until a moment. */
   signUrl(path: string, expiresAt: Date): string
   /** For files that live as long as one task. */

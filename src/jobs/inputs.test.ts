@@ -38,7 +38,7 @@ after(async () => {
 })
 
 function fetchFrom(mediaFields: MediaField[], input: Record<string, Json>, timeLimitMs?: number) {
-  const context = { outbound, media, storage, ownFile: () => undefined }
+  const context = { outbound, media, storage, ownFile: () => undefined, sampleFile: () => undefined }
   const options = { folder: directory, jobCreatedAt: new Date(), ...(timeLimitMs && { timeLimitMs }) }
   return fetchInputs(context, { mediaFields }, input, options)
 }

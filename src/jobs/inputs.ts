@@ -1,4 +1,5 @@
 import { createWriteStream } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { MediaField, MediaLimits, ModelVersion } from '../catalogue/load.ts'
@@ -20,7 +21,7 @@ const downloadMsPerByte = 60_000 / maxInputBytes.image
 /** All files of a job together may take as long as the largest alone: 43 slow ones would hold a place for an hour. */
 const allDownloadsMs = Math.max(...Object.values(maxInputBytes)) * downloadMsPerByte
 
-type Fetching = Pick<JobContext, 'outbound' | 'media' | 'storage' | 'ownFile'>
+type Fetching = Pick<JobContext, 'outbound' | 'media' | 'storage' | 'ownFile' | 'sampleFile'>
 
 interface Failure {
   code: JobFailureCode
@@ -77,18 +78,32 @@ async function fetchFile(
   jobCreatedAt: Date,
 ): Promise<InputMedia | Failure> {
   const { path, kinds, limits = {} } = wanted
-  const own = context.ownFile(wanted.url, jobCreatedAt)
   const maxBytes = Math.max(...kinds.map((kind) => maxInputBytes[kind]))
-  const trouble =
-    own === undefined
-      ? await download(context, wanted, maxBytes)
-      : await copyOwn(context, own, { path, maxBytes })
+  const trouble = await fetchTo(context, wanted, jobCreatedAt, maxBytes)
   if (trouble !== undefined) return trouble
   const { ok, ...checked } = await context.media.checkInput(path, kinds)
   if ('message' in checked) return { code: 'INPUT_MEDIA_INVALID', message: checked.message }
   const file = { path, sourceUrl: wanted.url, ...checked }
   const message = outsideLimits(file, limits)
   return message === undefined ? file : { code: 'INPUT_MEDIA_INVALID', message }
+}
+
+/** Brings the file to `wanted.path`, from this server's own files or from the network. */
+async function fetchTo(
+  context: Fetching,
+  wanted: Wanted,
+  jobCreatedAt: Date,
+  maxBytes: number,
+): Promise<Failure | undefined> {
+  const { url, path } = wanted
+  const sample = context.sampleFile(url)
+  if (sample !== undefined) {
+    await copyFile(sample, path)
+    return undefined
+  }
+  const own = context.ownFile(url, jobCreatedAt)
+  if (own !== undefined) return copyOwn(context, own, { path, maxBytes })
+  return download(context, wanted, maxBytes)
 }
 
 async function download(

@@ -212,6 +212,7 @@ test('a copy that goes on after its job was completed by another and its files w
       callbackUrl: () => '',
       fileUrl: (key) => key,
       ownFile: () => undefined,
+      sampleFile: () => undefined,
       temporaryDirectory: directory,
     },
     jobId,
