@@ -1,16 +1,9 @@
 import { readFile, stat } from 'node:fs/promises'
 import { AudioSampleSink, type Input } from 'mediabunny'
-import { decodeImage } from './draw.ts'
 import { openMedia, picturesAt } from './frames.ts'
-import {
-  type InputKind,
-  type MediaType,
-  maxFramePixels,
-  maxInputBytes,
-  readImage,
-  tooLarge,
-} from './image.ts'
+import { type InputKind, type MediaType, maxFramePixels, maxInputBytes, tooLarge } from './image.ts'
 import { durationOf, endsInFile, sniffFile } from './inspect.ts'
+import { decodePicture } from './pictures/decode.ts'
 
 /** What a customer's file is, where it is of a wanted kind. `message` may be shown to the customer. */
 export type InputCheck =
@@ -62,11 +55,10 @@ export async function checkInputHere(
 }
 
 async function checkImage(path: string, maxPixels: number): Promise<InputCheck> {
-  const bytes = await readFile(path)
-  const found = await readImage(bytes, maxPixels)
+  const found = await decodePicture(await readFile(path), maxPixels)
   if (!found.ok) return found
-  if ((await decodeImage(bytes, found.contentType)) !== undefined) return { kind: 'image', ...found }
-  return { ok: false, message: 'The picture cannot be decoded.' }
+  const { contentType, width, height } = found
+  return { ok: true, kind: 'image', contentType, width, height }
 }
 
 async function checkVideo(input: Input, contentType: MediaType, maxPixels: number): Promise<InputCheck> {

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { decodeImage, encodePicture } from './draw.ts'
-import { maxInputBytes, readImage } from './image.ts'
+import { encodePicture } from './draw.ts'
+import { maxInputBytes } from './image.ts'
+import { decodePicture } from './pictures/decode.ts'
 
 /** The types that every upstream with pictures takes one of. */
 export type PictureType = 'image/jpeg' | 'image/png'
@@ -25,13 +26,9 @@ export async function convertHere(
   path: string,
   { target, types, maxPixels }: { target: string; types: PictureType[]; maxPixels: number },
 ): Promise<Conversion> {
-  const bytes = await readFile(path)
-  const found = await readImage(bytes, maxPixels)
+  const found = await decodePicture(await readFile(path), maxPixels)
   if (!found.ok) return found
-  const picture = await decodeImage(bytes, found.contentType)
-  if (picture === undefined) return { ok: false, message: 'The picture cannot be decoded.' }
-  // as decoded: the header's own size does not know of an orientation in every format
-  const { width, height } = picture
+  const { picture, width, height } = found
   const mayBeJpeg = types.includes('image/jpeg')
   const mayBePng = types.includes('image/png') && (width * height <= mostPngPixels || !mayBeJpeg)
   const png = mayBePng ? await encodePicture(picture, 'image/png') : undefined

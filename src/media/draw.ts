@@ -1,23 +1,8 @@
-import { type Canvas, createCanvas, type Image, loadImage } from '@napi-rs/canvas'
+import { type Canvas, createCanvas, type Image } from '@napi-rs/canvas'
 
 const jpegQuality = 85
 const pictureQuality = 92
 const thumbnailWidth = 480
-
-/** The picture of a file that `readImage` accepts, or undefined if its data does not decode to the last row. */
-export async function decodeImage(bytes: Buffer, contentType: string): Promise<Image | undefined> {
-  const image = await loadImage(bytes).catch(() => undefined)
-  if (image === undefined || image.width === 0 || image.height === 0) return undefined
-  const { width, height } = image
-  const row = createCanvas(width, 1).getContext('2d')
-  row.drawImage(image, 0, height - 1, width, 1, 0, 0, width, 1)
-  const { data } = row.getImageData(0, 0, width, 1)
-  // Rows that could not be decoded stay transparent; a JPEG has no other transparent ones.
-  for (let at = 3; at < data.length; at += 4) {
-    if (contentType === 'image/jpeg' && data[at] !== 255) return undefined
-  }
-  return image
-}
 
 /** Poster and thumbnail of a video's frame. */
 export async function drawPreviews(
@@ -47,7 +32,10 @@ export async function drawThumbnail(
 }
 
 /** The whole picture, upright. A JPEG is drawn on white. */
-export async function encodePicture(picture: Image, type: 'image/jpeg' | 'image/png'): Promise<Uint8Array> {
+export async function encodePicture(
+  picture: Canvas | Image,
+  type: 'image/jpeg' | 'image/png',
+): Promise<Uint8Array> {
   const { width, height } = picture
   if (type === 'image/jpeg') return scaled(picture, width, height).encode('jpeg', pictureQuality)
   const canvas = createCanvas(width, height)

@@ -1,6 +1,4 @@
 import { fileTypeFromBuffer } from 'file-type'
-import { imageSize } from 'image-size'
-import { isComplete } from './complete.ts'
 
 /** The types of files that customers may hand in (contract: "Uploads"). */
 const mediaTypes = [
@@ -43,39 +41,6 @@ export async function sniff(firstBytes: Uint8Array): Promise<MediaType | undefin
   if (found === undefined) return undefined
   const type = aliases[found.mime] ?? found.mime
   return mediaTypes.find((known) => known === type)
-}
-
-/** `width` and `height` are as shown, with the EXIF orientation applied. `message` may be shown to the customer. */
-export type ImageCheck =
-  | { ok: true; contentType: MediaType; width: number; height: number }
-  | { ok: false; message: string }
-
-/**
- * What can be said of a picture without decoding it: type, size as shown, and whether it is all there. The number of
- * pixels is limited here, as a file of a few bytes may claim any.
- */
-export async function readImage(bytes: Buffer, maxPixels: number): Promise<ImageCheck> {
-  const contentType = await sniff(bytes)
-  if (contentType === undefined || !contentType.startsWith('image/')) {
-    return { ok: false, message: 'The file is not a JPEG, PNG, WebP or GIF picture.' }
-  }
-  const size = sizeOf(bytes)
-  if (size === undefined) return { ok: false, message: 'The picture is cut off or corrupt.' }
-  const { width, height } = size
-  if (width * height > maxPixels) return { ok: false, message: tooLarge('picture', size, maxPixels) }
-  if (!isComplete(bytes, contentType)) return { ok: false, message: 'The picture is cut off or corrupt.' }
-  return { ok: true, contentType, width, height }
-}
-
-/** As the header says; orientations from 5 up lie on their side. */
-function sizeOf(bytes: Buffer): { width: number; height: number } | undefined {
-  try {
-    const { width, height, orientation = 1 } = imageSize(bytes)
-    if (!(width > 0 && height > 0)) return undefined
-    return orientation >= 5 ? { width: height, height: width } : { width, height }
-  } catch {
-    return undefined
-  }
 }
 
 /** Of a picture or video with more pixels than are taken. */

@@ -1,9 +1,10 @@
 import { open, readFile, stat } from 'node:fs/promises'
 import type { Canvas } from '@napi-rs/canvas'
 import { EncodedPacketSink, type Input, type InputTrack, type InputVideoTrack } from 'mediabunny'
-import { decodeImage, drawPreviews, drawThumbnail, measureLight } from './draw.ts'
+import { drawPreviews, drawThumbnail, measureLight } from './draw.ts'
 import { openMedia, picturesAt } from './frames.ts'
-import { type MediaType, readImage, sniff } from './image.ts'
+import { type MediaType, sniff } from './image.ts'
+import { decodePicture } from './pictures/decode.ts'
 
 export interface MediaTrack {
   type: 'video' | 'audio' | 'subtitle'
@@ -71,12 +72,9 @@ export async function sniffFile(path: string): Promise<MediaType | undefined> {
 
 async function inspectImage(path: string, maxPixels: number): Promise<Inspection> {
   if ((await stat(path)).size > maxImageBytes) return { ok: false, message: 'The picture is too large.' }
-  const bytes = await readFile(path)
-  const found = await readImage(bytes, maxPixels)
+  const found = await decodePicture(await readFile(path), maxPixels)
   if (!found.ok) return found
-  const picture = await decodeImage(bytes, found.contentType)
-  if (picture === undefined) return { ok: false, message: 'The picture does not decode.' }
-  const { contentType, width, height } = found
+  const { contentType, width, height, picture } = found
   const thumbnail = await drawThumbnail(picture, { width, height })
   return { ok: true, type: 'image', contentType, format: formatOf(contentType), width, height, thumbnail }
 }
