@@ -168,7 +168,8 @@ export const apiErrors = {
     status: 400,
     title: 'Too late to cancel',
     retryable: false,
-    meaning: 'Only a pending job can be cancelled, or one that its provider can stop and says so.',
+    meaning:
+      'The job has ended, or a provider has it or may have it. One that its provider can stop, and says so, is cancelled.',
     remedy: 'Wait for the job to end; a failed job is refunded by itself.',
   },
   VALIDATION_ERROR: {

@@ -83,15 +83,67 @@ test('jobs are listed by status, and those that are stuck by themselves', async 
 
 test('a job of unknown outcome is given up, once, and what a user wants of such jobs is set', async () => {
   const jobId = await addJob(gateway, pool, customer)
-  await fails(`job give-up ${jobId}`, 1, /the job is pending; nothing was changed/)
   await takeUp(pool, jobId)
-  await fails(`job give-up ${jobId}`, 1, /is not unknown: .*yet to be made/)
   await addAttempt(jobId, 1, 'unknown', 'line lost')
-  assert.deepEqual(await json(`job give-up ${jobId}`), { jobId, status: 'failed' })
+  await fails(`job cancel ${jobId}`, 1, /nobody knows whether sandbox has the job: "job give-up" ends it/)
+  assert.deepEqual(await json(`job give-up ${jobId}`), {
+    jobId,
+    status: 'failed',
+    refundedMicroCents: 420_000,
+  })
   await fails(`job give-up ${jobId}`, 1, /the job is failed/)
   await fails('job give-up job_none', 1, /there is no job job_none/)
   assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
   assert.equal((await json(`user show ${customer.userId}`)).unknownOutcome, 'refund')
   assert.equal((await json(`user unknown-outcome ${customer.userId} hold`)).unknownOutcome, 'hold')
   await fails(`user unknown-outcome ${customer.userId} keep`, 2, /Allowed choices are refund, hold/)
+})
+
+test('a job that nothing has is cancelled at the word of the operator, refunded once, and its customer told', async () => {
+  for (const command of ['cancel', 'give-up']) {
+    const jobId = await addJob(gateway, pool, customer)
+    await pool.query("update jobs set webhook_url = 'https://example.com/hook' where id = $1", [jobId])
+    await takeUp(pool, jobId)
+    await addAttempt(jobId, 1, 'refused', 'the key was refused')
+    assert.deepEqual(await json(`job ${command} ${jobId}`), {
+      jobId,
+      status: 'cancelled',
+      refundedMicroCents: 420_000,
+    })
+    await fails(`job ${command} ${jobId}`, 1, /the job is cancelled; nothing was changed/)
+    assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+    const { body } = await gateway.call('GET', `/v1/jobs/${jobId}`, { key: customer.key })
+    assert.deepEqual(
+      [body.status, body.cancelReason, body.refundedMicroCents, body.webhookStatus],
+      ['cancelled', 'operator', 420_000, 'pending'],
+    )
+    const { rows } = await pool.query<{ body: string }>('select body from webhooks where job_id = $1', [
+      jobId,
+    ])
+    const { status, reason } = JSON.parse(rows[0]!.body)
+    assert.deepEqual([status, reason], ['cancelled', 'operator'])
+    const { timeline } = await json(`job show ${jobId}`)
+    assert.deepEqual(timeline.at(-1).detail, { by: 'operator', reason: 'operator' })
+  }
+})
+
+test('a job that an upstream has, or is being sent, is not cancelled, and the operator is told why', async () => {
+  for (const [status, why] of [
+    ['accepted', /sandbox has the job .* ends by itself/],
+    ['sending', /being sent to sandbox at this moment/],
+  ] as const) {
+    const jobId = await addJob(gateway, pool, customer)
+    await takeUp(pool, jobId)
+    await pool.query(
+      `insert into attempts (id, job_id, number, provider, model_slug, process_id, idempotency_key, status, operation, answered_at)
+       values ('att_' || $1, $1, 1, 'sandbox', 'a/b/c', 'x', $1, $2::attempt_status,
+         case when $2 = 'accepted' then '1'::jsonb end, case when $2 = 'accepted' then now() end)`,
+      [jobId, status],
+    )
+    await fails(`job cancel ${jobId}`, 1, why)
+    await fails(`job give-up ${jobId}`, 1, why)
+    const { body } = await gateway.call('POST', `/v1/jobs/${jobId}/cancel`, { key: customer.key })
+    assert.equal(body.error.code, 'JOB_CANNOT_BE_CANCELLED')
+    assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 0 })
+  }
 })

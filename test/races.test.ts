@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../src/clock.ts'
 import { ApiError } from '../src/errors.ts'
+import { beginAttempt } from '../src/jobs/attempts.ts'
 import { cancelJob } from '../src/jobs/cancel.ts'
 import { claimJob } from '../src/jobs/dispatch.ts'
 import { failJob } from '../src/jobs/settle.ts'
@@ -26,32 +27,52 @@ async function submit(): Promise<string> {
   return body.jobId
 }
 
-test('of cancel and dispatch at once exactly one wins, 200 times', async () => {
-  const jobIds = await Promise.all(Array.from({ length: 200 }, submit))
-  const balance = await balanceOf(pool, customer.accountId)
-  let cancelled = 0
-  for (const [index, jobId] of jobIds.entries()) {
-    const cancel = () =>
-      cancelJob({ pool, provider: () => undefined }, customer.accountId, jobId, new Date()).then(
-        () => true,
-        (error) => {
-          assert.ok(error instanceof ApiError && error.code === 'JOB_CANNOT_BE_CANCELLED', String(error))
-          return false
-        },
-      )
-    const dispatch = () => claimJob({ pool, clock: systemClock }, jobId, 60_000)
-    // each of the two is first half of the time
-    const [wasCancelled, wasDispatched] =
-      index % 2 === 0
-        ? await Promise.all([cancel(), dispatch()])
-        : (await Promise.all([dispatch(), cancel()])).reverse()
-    assert.notEqual(wasCancelled, wasDispatched)
-    assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: wasCancelled ? 1 : 0 })
-    if (wasCancelled) cancelled++
-  }
-  assert.ok(cancelled > 0 && cancelled < 200, `${cancelled} were cancelled`)
-  assert.equal(await balanceOf(pool, customer.accountId), balance + BigInt(cancelled) * 420_000n)
-})
+const send = (jobId: string) =>
+  beginAttempt(pool, jobId, {
+    route: { upstream: 'nowhere', model: 'x' },
+    listedCostMicroCents: undefined,
+    processId: 'x',
+    at: new Date(),
+    timeLimitMs: 60_000,
+    answerLimitMs: 60_000,
+  })
+
+for (const [state, claims] of [
+  ['pending', false],
+  ['processing', true],
+] as const) {
+  test(`of a cancel and an attempt at once exactly one wins, 100 times on ${state} jobs`, async () => {
+    const jobIds = await Promise.all(Array.from({ length: 100 }, submit))
+    const claim = (jobId: string) => claimJob({ pool, clock: systemClock }, jobId, 60_000)
+    if (claims) await Promise.all(jobIds.map(claim))
+    const balance = await balanceOf(pool, customer.accountId)
+    let cancelled = 0
+    for (const [index, jobId] of jobIds.entries()) {
+      const cancel = () =>
+        cancelJob({ pool, provider: () => undefined }, customer.accountId, jobId, new Date()).then(
+          () => true,
+          (error) => {
+            assert.ok(error instanceof ApiError && error.code === 'JOB_CANNOT_BE_CANCELLED', String(error))
+            return false
+          },
+        )
+      const dispatch = async () => {
+        if (!claims) await claim(jobId)
+        return (await send(jobId)) !== undefined
+      }
+      // each of the two is first half of the time
+      const [wasCancelled, wasSent] =
+        index % 2 === 0
+          ? await Promise.all([cancel(), dispatch()])
+          : (await Promise.all([dispatch(), cancel()])).reverse()
+      assert.notEqual(wasCancelled, wasSent)
+      assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: wasCancelled ? 1 : 0 })
+      if (wasCancelled) cancelled++
+    }
+    assert.ok(cancelled > 0, 'none was cancelled')
+    assert.equal(await balanceOf(pool, customer.accountId), balance + BigInt(cancelled) * 420_000n)
+  })
+}
 
 test('20 cancels of one job at once refund it once', async () => {
   const jobId = await submit()

@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander'
+import type pg from 'pg'
 import { dollars } from '../dollars.ts'
+import type { EndedByOperator } from '../jobs/give-up.ts'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
 import { type JobStatus, progressOf } from '../jobs/read.ts'
 import { count } from './arguments.ts'
@@ -55,20 +57,42 @@ export function addJobCommands(program: Command): void {
       })
     })
   job
-    .command('give-up')
+    .command('cancel')
     .description(
-      'End a job of which nobody can tell whether its upstream has it: failed, its charge given back once. A result that comes later is told in its timeline and changes nothing.',
+      'Cancel a job that no upstream has or may have: its charge is given back at once, and its webhook told.',
     )
     .argument('<job>', 'job id')
     .option('--json', 'print one JSON document')
     .action(async (jobId: string, options: { json?: boolean }) => {
       // only here: help starts sooner without it
-      const { giveUpJob } = await import('../jobs/give-up.ts')
-      await withDatabase(async ({ pool }) => {
-        const outcome = await giveUpJob(pool, jobId, new Date())
-        if (outcome === 'no such job') throw new CommandFailed(`there is no job ${jobId}`)
-        if (outcome !== 'refunded') throw new CommandFailed(`${outcome.refused}; nothing was changed`)
-        print(options, { jobId, status: 'failed' }, [`${jobId} is failed, and its charge given back.`])
-      })
+      const { cancelJobForOperator } = await import('../jobs/give-up.ts')
+      await endJob(cancelJobForOperator, jobId, options)
     })
+  job
+    .command('give-up')
+    .description(
+      'The same, and besides end a job of which nobody can tell whether its upstream has it: failed, its charge given back once. A result that comes later is told in its timeline and changes nothing.',
+    )
+    .argument('<job>', 'job id')
+    .option('--json', 'print one JSON document')
+    .action(async (jobId: string, options: { json?: boolean }) => {
+      const { giveUpJob } = await import('../jobs/give-up.ts')
+      await endJob(giveUpJob, jobId, options)
+    })
+}
+
+async function endJob(
+  end: (pool: pg.Pool, jobId: string, now: Date) => Promise<EndedByOperator>,
+  jobId: string,
+  options: { json?: boolean },
+): Promise<void> {
+  await withDatabase(async ({ pool }) => {
+    const outcome = await end(pool, jobId, new Date())
+    if (outcome === 'no such job') throw new CommandFailed(`there is no job ${jobId}`)
+    if ('refused' in outcome) throw new CommandFailed(`${outcome.refused}; nothing was changed`)
+    const { status, refundedMicroCents } = outcome
+    print(options, { jobId, status, refundedMicroCents }, [
+      `${jobId} is ${status}, and its charge (${dollars(refundedMicroCents)}) given back.`,
+    ])
+  })
 }

@@ -8,7 +8,7 @@ export const cancelJobRoute = route({
   path: '/v1/jobs/:jobId/cancel',
   name: 'Cancel a job',
   summary:
-    'Cancels a job that is still pending, or that its provider can stop, and gives its whole charge back.',
+    'Cancels a job that no provider has yet, or that its provider can stop, and gives its whole charge back.',
   scope: 'submit_job',
   params: jobIdParams,
   answer: Type.Object({
@@ -24,6 +24,7 @@ export const cancelJobRoute = route({
       caller.accountId,
       params.jobId,
       services.clock.now(),
+      caller.keyId,
     )
     return { jobId: params.jobId, status: 'cancelled' as const, refundedMicroCents }
   },

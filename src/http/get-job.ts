@@ -37,6 +37,11 @@ export const jobAnswer = Type.Object({
       message: Type.String({ description: 'The same for people; it says that the charge was given back.' }),
     }),
   ),
+  cancelReason: orNull(
+    Type.Enum(['operator', 'start_timeout'], {
+      description: 'Why the job was cancelled, where that was not asked for by its customer.',
+    }),
+  ),
   createdAt: moment,
   completedAt: orNull(moment),
   model: Type.String(),
@@ -69,6 +74,7 @@ export const getJobRoute = route({
     ],
     outputsDeletedAt: null,
     error: null,
+    cancelReason: null,
     createdAt: '2026-11-20T12:00:00.000Z',
     completedAt: '2026-11-20T12:03:41.000Z',
     model: 'kling/kling-omni-o1/image-to-video',
@@ -93,6 +99,7 @@ export function describeJob(job: JobDetails, fileUrl: FileUrl) {
     outputs: outputs.length === 0 ? null : outputs,
     outputsDeletedAt: job.outputsDeletedAt?.toISOString() ?? null,
     error: job.error,
+    cancelReason: job.cancelReason,
     createdAt: job.createdAt.toISOString(),
     completedAt: job.completedAt?.toISOString() ?? null,
     model: job.modelSlug,

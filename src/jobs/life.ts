@@ -1,5 +1,5 @@
 import type { Db } from '../db.ts'
-import type { JobStatus } from './read.ts'
+import type { CancelReason, JobStatus } from './read.ts'
 
 /** The legal changes of a job's status. The database knows the same table (job_events_transition). */
 export const transitions = {
@@ -37,8 +37,10 @@ export interface Change<From extends JobStatus> {
   /** From now, by the database's clock: those of the processes may differ. */
   timeLimitMs?: number
   error?: { code: string; message: string }
+  /** Why it is cancelled, where that is not the customer's wish. */
+  cancelReason?: CancelReason | undefined
   /** For the operator's timeline. */
-  detail?: Record<string, unknown>
+  detail?: Record<string, unknown> | undefined
 }
 
 /**
@@ -48,7 +50,7 @@ export interface Change<From extends JobStatus> {
 export async function changeStatus<From extends JobStatus>(
   db: Db,
   jobId: string,
-  { from, to, at, timeLimitMs, error, detail }: Change<From>,
+  { from, to, at, timeLimitMs, error, cancelReason, detail }: Change<From>,
 ): Promise<ChangedJob | undefined> {
   const { rows } = await db.query<ChangedJob>({
     name: 'job-change-status',
@@ -60,7 +62,8 @@ export async function changeStatus<From extends JobStatus>(
           deadline_at = coalesce(filmgate_now() + $5 * interval '1 ms', deadline_at),
           completed_at = case when $3::job_status <> 'processing' then $4::timestamptz end,
           error_code = $6,
-          error_message = $7
+          error_message = $7,
+          cancel_reason = $9
         where id = $1 and status = $2::job_status
         returning id, request_id, webhook_url, metadata
       ), told as (
@@ -78,6 +81,7 @@ export async function changeStatus<From extends JobStatus>(
       error?.code ?? null,
       error?.message ?? null,
       detail ?? null,
+      cancelReason ?? null,
     ],
   })
   return rows[0]

@@ -4,6 +4,9 @@ import { ApiError } from '../errors.ts'
 
 export type JobStatus = 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled'
 
+/** Why a job was cancelled by somebody else than its customer. */
+export type CancelReason = 'operator' | 'start_timeout'
+
 /** What the wire shows of a status (contract: "Jobs"). */
 export const progressOf: Record<JobStatus, 0 | 50 | 100> = {
   pending: 0,
@@ -35,6 +38,8 @@ export interface JobDetails extends JobSummary {
   /** Since when a completed job's files are gone; null while there are any, or never were. */
   outputsDeletedAt: Date | null
   error: { code: string; message: string } | null
+  /** Why it was cancelled, where that was not the customer's wish. */
+  cancelReason: CancelReason | null
   refundedMicroCents: number
   webhookStatus: 'pending' | 'sent' | 'failed' | null
 }
@@ -69,6 +74,7 @@ const summaryColumns =
 interface DetailsRow extends SummaryRow {
   error_code: string | null
   error_message: string | null
+  cancel_reason: CancelReason | null
   outputs: JobOutput[]
   outputs_deleted_at: Date | null
   refunded: bigint
@@ -97,7 +103,7 @@ async function findJobs(db: Db, jobIds: string[]): Promise<DetailsRow[]> {
   const { rows } = await db.query<DetailsRow>({
     name: 'jobs-by-id',
     text: `
-      select ${summaryColumns}, j.error_code, j.error_message, j.webhook_url, j.outputs_deleted_at,
+      select ${summaryColumns}, j.error_code, j.error_message, j.cancel_reason, j.webhook_url, j.outputs_deleted_at,
         case when j.status = 'completed' and j.outputs_deleted_at is null then (
           select coalesce(json_agg(json_build_object('type', o.type, 'key', o.key, 'posterKey', o.poster_key,
             'thumbnailKey', o.thumbnail_key) order by o.position), '[]')
@@ -120,6 +126,7 @@ function toDetails(row: DetailsRow): JobDetails {
     outputs: row.outputs,
     outputsDeletedAt: row.outputs_deleted_at,
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
+    cancelReason: row.cancel_reason,
     refundedMicroCents: Number(row.refunded),
     // the webhook's row is written when the job ends
     webhookStatus:

@@ -83,12 +83,13 @@ export async function failJobWithin(
   jobId: string,
   failure: Failure,
   now: Date,
-  options: { lateWatchMs?: number | undefined } = {},
+  options: { lateWatchMs?: number | undefined; detail?: Record<string, unknown> } = {},
 ): Promise<boolean> {
   const why = storable((failure.message ?? jobFailures[failure.code]).slice(0, longestMessage))
   const message = `${why} The credits for this job were refunded.`
   const error = { code: failure.code, message }
-  const job = await changeStatus(client, jobId, { from: 'processing', to: 'failed', at: now, error })
+  const { detail } = options
+  const job = await changeStatus(client, jobId, { from: 'processing', to: 'failed', at: now, error, detail })
   if (job === undefined) return false
   await refund(client, jobId)
   await endPolls(client, jobId, options.lateWatchMs)
@@ -161,8 +162,8 @@ export function toPublicOutput(
   }
 }
 
-// The body is written down as it will be sent: every attempt signs and sends the same bytes.
-async function addWebhook(
+/** Has a job's end told to its webhook. The body is written as it will be sent: every attempt signs and sends the same bytes. */
+export async function addWebhook(
   db: Db,
   jobId: string,
   job: ChangedJob,
