@@ -14,6 +14,10 @@ test('without any setting the documented defaults hold', () => {
     s3: undefined,
     upstreams: {},
     allowPrivateNetwork: false,
+    trustedProxies: [],
+    proxyHeader: 'x-forwarded-for',
+    corsOrigins: undefined,
+    requestsPerMinute: 6_000,
     logLevel: 'info',
   })
 })
@@ -61,6 +65,10 @@ test('every setting is read, and the command line stands above the environment',
     ...s3Environment,
     ...upstreamEnvironment,
     FILMGATE_ALLOW_PRIVATE_NETWORK: '1',
+    FILMGATE_TRUSTED_PROXIES: '10.0.0.0/8, ::ffff:192.0.2.7 2001:db8::/32',
+    FILMGATE_PROXY_HEADER: 'Forwarded',
+    FILMGATE_CORS_ORIGINS: 'https://App.example.com/,http://localhost:5173',
+    FILMGATE_REQUESTS_PER_MINUTE: '60',
     FILMGATE_LOG_LEVEL: 'debug',
   }
   const config = loadConfig(environment)
@@ -88,6 +96,10 @@ test('every setting is read, and the command line stands above the environment',
       fal: { apiKey: 'id:hunter6' },
     },
     allowPrivateNetwork: true,
+    trustedProxies: ['10.0.0.0/8', '::ffff:192.0.2.7', '2001:db8::/32'],
+    proxyHeader: 'forwarded',
+    corsOrigins: ['https://app.example.com', 'http://localhost:5173'],
+    requestsPerMinute: 60,
     logLevel: 'debug',
   })
   const flags = { port: '0', host: '::1', role: 'worker' }
@@ -116,6 +128,33 @@ for (const [name, remedy, values] of [
     ['attempt.begin', 'attempt.begin:during', 'nowhere:after', 'attempt.begin:after:0'],
   ],
   ['DATABASE_URL', /write it as postgres:\/\/user:password@host\/database/, ['localhost', 'mysql://a:b@c/d']],
+  [
+    'FILMGATE_TRUSTED_PROXIES',
+    /neither an address nor a range: give a list like 10\.0\.0\.0\/8/,
+    ['*', 'localhost', '10.0.0', '10.0.0.0/33', '10.0.0.1, proxy.example', 'fe80::1%eth0', '10.0.0.0/-1'],
+  ],
+  [
+    'FILMGATE_PROXY_HEADER',
+    /give one of x-forwarded-for, forwarded/,
+    ['x-real-ip', 'x-forwarded-for, forwarded'],
+  ],
+  [
+    'FILMGATE_CORS_ORIGINS',
+    /give origins without a path, like https:\/\/app\.example\.com, or \* alone/,
+    [
+      'app.example.com',
+      'https://app.example.com/x',
+      'https://*.example.com/',
+      '*, https://a.example',
+      'null',
+      'ftp://a.example',
+    ],
+  ],
+  [
+    'FILMGATE_REQUESTS_PER_MINUTE',
+    /give a whole number from 1 to/,
+    ['0', '-1', '1e3', '6,000', '60.5', 'many', '010'],
+  ],
 ] as const) {
   test(`a wrong ${name} is refused in one line that names it, what is wrong and what is right`, () => {
     for (const value of values) {

@@ -1,8 +1,13 @@
 import { resolve } from 'node:path'
+import { parseRange } from './addresses.ts'
 import { durableSteps, isFaultPoint } from './fault-points.ts'
 
 export const roles = ['all', 'api', 'worker'] as const
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+/** The headers in which a proxy can name the client; one of them is believed. */
+export const proxyHeaders = ['x-forwarded-for', 'forwarded'] as const
+export type ProxyHeader = (typeof proxyHeaders)[number]
 
 /** Upstreams that there is an adapter for; src/providers/upstreams.ts has them. */
 export const upstreamNames = ['kling', 'fal', 'wavespeed'] as const
@@ -24,6 +29,14 @@ export interface Config {
   /** Those that have credentials. */
   upstreams: Partial<Record<UpstreamName, UpstreamConfig>>
   allowPrivateNetwork: boolean
+  /** Addresses and ranges of proxies whose word about the client is believed; none: nobody's. */
+  trustedProxies: string[]
+  /** The one header that is read of theirs. */
+  proxyHeader: ProxyHeader
+  /** Sites whose pages may read answers; `*`: all of them; undefined: the server's own alone. */
+  corsOrigins: string[] | '*' | undefined
+  /** How many requests a key may make from an address, in each process. */
+  requestsPerMinute: number
   logLevel: (typeof logLevels)[number]
 }
 
@@ -77,6 +90,17 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
     s3: s3Settings(read),
     upstreams: upstreams(read),
     allowPrivateNetwork: flag('FILMGATE_ALLOW_PRIVATE_NETWORK', read('FILMGATE_ALLOW_PRIVATE_NETWORK')),
+    trustedProxies: trustedProxies(read('FILMGATE_TRUSTED_PROXIES')),
+    proxyHeader: oneOf(
+      'FILMGATE_PROXY_HEADER',
+      read('FILMGATE_PROXY_HEADER')?.toLowerCase() ?? 'x-forwarded-for',
+      proxyHeaders,
+    ),
+    corsOrigins: corsOrigins(read('FILMGATE_CORS_ORIGINS')),
+    requestsPerMinute: wholeNumber(
+      'FILMGATE_REQUESTS_PER_MINUTE',
+      read('FILMGATE_REQUESTS_PER_MINUTE') ?? '6000',
+    ),
     logLevel: oneOf('FILMGATE_LOG_LEVEL', read('FILMGATE_LOG_LEVEL') ?? 'info', logLevels),
   }
 }
@@ -102,6 +126,39 @@ function flag(name: string, text: string | undefined): boolean {
   if (text === undefined || text === '0') return false
   if (text === '1') return true
   throw new ConfigError(`${name} is "${text}": give 1 to turn it on, or leave it unset`)
+}
+
+/** The parts of a list, which commas and spaces divide. */
+function listed(text: string | undefined): string[] {
+  return text?.split(/[\s,]+/).filter((part) => part !== '') ?? []
+}
+
+function corsOrigins(text: string | undefined): Config['corsOrigins'] {
+  const parts = listed(text)
+  if (parts.length === 0) return undefined
+  if (parts.length === 1 && parts[0] === '*') return '*'
+  return parts.map((part) => {
+    const url = URL.parse(part)
+    const isOrigin = url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`
+    if (isOrigin && !part.includes('*')) return url.origin
+    throw new ConfigError(
+      `FILMGATE_CORS_ORIGINS is "${text}": give origins without a path, like https://app.example.com, or * alone`,
+    )
+  })
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new ConfigError(`${name} is "${text}": give a whole number from 1 to 999999999`)
+}
+
+function trustedProxies(text: string | undefined): string[] {
+  return listed(text).map((part) => {
+    if (parseRange(part) !== undefined) return part
+    throw new ConfigError(
+      `FILMGATE_TRUSTED_PROXIES is "${text}": "${part}" is neither an address nor a range: give a list like 10.0.0.0/8, 2001:db8::7`,
+    )
+  })
 }
 
 // The value is not shown: it holds a password.

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from './clock.ts'
 import { type Config, ConfigError, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
+import { createProxies } from './http/client-address.ts'
 import { createExpectations } from './jobs/expectations.ts'
 import { createGetJob } from './jobs/read.ts'
 import { createCandidates, createRouteRecords } from './jobs/routes.ts'
@@ -155,6 +156,7 @@ async function start(
         findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,
         sessionSecret,
+        proxies: createProxies(config),
         provider,
         candidates,
         ...links,

@@ -121,6 +121,42 @@ test('an address that a client claims in a header does not count', async () => {
   assert.equal(body.error.code, 'IP_NOT_WHITELISTED')
 })
 
+test('allowed addresses work behind a trusted proxy, by the nearest hop that is none of the proxies', async () => {
+  const behind = await startGateway({
+    databaseUrl: database.url,
+    role: 'api',
+    settings: { trustedProxies: ['::ffff:127.0.0.1', '10.0.0.0/8'] },
+  })
+  const key = await keyWith({ allowedIps: ['::ffff:203.0.113.7'] })
+  const from = async (forwardedFor: string) => {
+    const headers = { 'x-forwarded-for': forwardedFor, forwarded: 'for=203.0.113.7' }
+    return (await behind.call('GET', '/v1/jobs', { key, headers })).body.error?.code
+  }
+  for (const header of ['203.0.113.7', '198.51.100.9, 203.0.113.7:4711, 10.1.1.1', '::ffff:203.0.113.7']) {
+    assert.equal(await from(header), undefined, header)
+  }
+  for (const header of [
+    '198.51.100.9',
+    '203.0.113.7, 198.51.100.9',
+    '203.0.113.7, unknown',
+    '',
+    '127.0.0.1',
+  ]) {
+    assert.equal(await from(header), 'IP_NOT_WHITELISTED', header)
+  }
+  const socket = connect(Number(new URL(behind.url).port), '127.0.0.1')
+  const lines = [
+    'x-forwarded-for: 203.0.113.7',
+    'X-Forwarded-For: 10.1.1.1',
+    `x-api-key: ${key}`,
+    'connection: close',
+  ]
+  socket.write(`GET /v1/jobs HTTP/1.1\r\nhost: x\r\n${lines.join('\r\n')}\r\n\r\n`)
+  let answer = ''
+  for await (const chunk of socket) answer += chunk
+  assert.match(answer, /^HTTP\/1.1 200 /)
+})
+
 test('a bad key is refused before the body has come', async () => {
   const { hostname, port } = new URL(gateway.url)
   for (const path of ['/v1/jobs/submit', '/v1/jobs/estimate', '/v1/uploads/presign']) {

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import { loadSigningSecret } from '../src/signing-secret.ts'
 import { signUrl } from '../src/storage/signed-url.ts'
-import { uploadTypes } from '../src/uploads/uploads.ts'
+import { uploadTypes } from '../src/uploads/types.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { until } from './until.ts'
@@ -110,10 +110,10 @@ test('a type that is not taken is refused, with those that are', async () => {
   for (const contentType of [
     'image/svg+xml',
     'text/html',
-    'IMAGE/PNG',
     '',
     'constructor',
-    'image/png; q=1',
+    'image/png, image/jpeg',
+    `image/${'x'.repeat(3_000)}`,
   ]) {
     const answer = await gateway.call('POST', '/v1/uploads/presign', {
       key: customer.key,
@@ -161,6 +161,19 @@ test('a filename is only a name: it reaches no path', async () => {
   await put(upload.uploadUrl, png)
   assert.ok((await storedFiles()).includes(`${upload.fileId}.png`))
   assert.ok(!upload.fileUrl.includes('passwd'))
+})
+
+test('a type is presigned and put in any case, with parameters and by its usual other names', async () => {
+  const { body } = await gateway.call('POST', '/v1/uploads/presign', {
+    key: customer.key,
+    body: { filename: 'x.png', contentType: 'Image/X-PNG; a=b' },
+  })
+  const { uploadUrl, fileId, maxSize } = body.data
+  assert.equal(maxSize, uploadTypes['image/png']!.maxBytes)
+  const sent = await put(uploadUrl, png, 'IMAGE/png;charset=binary')
+  assert.equal(sent.status, 200, JSON.stringify(sent.body))
+  const found = await gateway.call('GET', `/v1/uploads/${fileId}`, { key: customer.key })
+  assert.equal(found.body.data.contentType, 'image/png')
 })
 
 test('a PUT with another Content-Type, or none, is refused', async () => {

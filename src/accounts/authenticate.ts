@@ -1,10 +1,11 @@
 import type pg from 'pg'
+import { compileRanges, isWithin } from '../addresses.ts'
 import type { Clock } from '../clock.ts'
 import { coalesce } from '../coalesce.ts'
 import { ApiError } from '../errors.ts'
 import type { Mode } from '../ledger/ledger.ts'
 import type { Policy, PolicySource } from '../policy/policy.ts'
-import { hashKey, isAllowedAddress, isWellFormedKey, type KeyScope } from './keys.ts'
+import { hashKey, isWellFormedKey, type KeyScope } from './keys.ts'
 import { isSession, readSession } from './sessions.ts'
 import type { UserStatus } from './users.ts'
 
@@ -131,7 +132,7 @@ function checkState(row: KeyRow, now: Date, address: string): void {
   }
   if (row.user_status === 'banned') throw new ApiError('USER_BANNED', 'The account has been banned.')
   if (row.user_status === 'inactive') throw new ApiError('USER_INACTIVE', 'The account is not active.')
-  if (row.allowed_ips.length > 0 && !isAllowedAddress(row.allowed_ips, address)) {
+  if (row.allowed_ips.length > 0 && !isWithin(compileRanges(row.allowed_ips), address)) {
     throw new ApiError('IP_NOT_WHITELISTED', `The API key may not be used from ${address}.`)
   }
 }

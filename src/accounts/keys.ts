@@ -1,5 +1,4 @@
 import { hash, randomBytes } from 'node:crypto'
-import { BlockList, isIP } from 'node:net'
 import { crc32 } from 'node:zlib'
 import type { Db } from '../db.ts'
 import { newId } from '../ids.ts'
@@ -157,28 +156,4 @@ export async function limitKey(
     [keyId, requestsPerMinute],
   )
   return rows[0] && toKey(rows[0])
-}
-
-/** Splits an allowed address into the parts of a range; undefined if it is neither an address nor a CIDR range. */
-export function parseRange(
-  text: string,
-): { address: string; bits: number; family: 'ipv4' | 'ipv6' } | undefined {
-  const [address = '', bits, ...rest] = text.split('/')
-  const version = isIP(address)
-  const most = version === 4 ? 32 : 128
-  if (version === 0 || rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return undefined
-  const length = bits === undefined ? most : Number(bits)
-  return length <= most ? { address, bits: length, family: version === 4 ? 'ipv4' : 'ipv6' } : undefined
-}
-
-/** True if the address is in one of the ranges. IPv4 that came over an IPv6 socket counts as IPv4. */
-export function isAllowedAddress(allowed: string[], address: string): boolean {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
-  const list = new BlockList()
-  for (const text of allowed) {
-    const range = parseRange(text)
-    if (range !== undefined) list.addSubnet(range.address, range.bits, range.family)
-  }
-  const version = isIP(plain)
-  return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6')
 }

@@ -7,8 +7,8 @@ import {
   keyScopes,
   limitKey,
   listKeys,
-  parseRange,
 } from '../accounts/keys.ts'
+import { parseRange } from '../addresses.ts'
 import { finite, limit, wholeNumber } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { requireUser } from './user.ts'

@@ -1,6 +1,6 @@
 import { type ApiErrorCode, apiErrors, jobFailures } from '../errors.ts'
 import { magicWords } from '../providers/sandbox/magic.ts'
-import { uploadTypes } from '../uploads/uploads.ts'
+import { uploadTypes } from '../uploads/types.ts'
 import { addressOf, endpointPath } from './endpoint-page.ts'
 import type { Facts } from './guides.ts'
 import { modelPath, titleOf } from './model-page.ts'

@@ -1,4 +1,4 @@
-import { uploadTypes } from '../uploads/uploads.ts'
+import { uploadTypes } from '../uploads/types.ts'
 import type { Operation } from './operation.ts'
 
 const text = (description: string) => ({ type: 'string', description })
@@ -23,7 +23,7 @@ export const serverOperations: Operation[] = [
     name: 'Put an upload',
     summary: 'Takes the bytes of an upload, at the `uploadUrl` that the presign answered.',
     description:
-      'The link carries its own permission, so no key is sent. `Content-Type` must be the one that was presigned; size and first bytes of the file are checked. Until the link expires the file can be put again.',
+      'The link carries its own permission, so no key is sent. `Content-Type` must be the one that was presigned, or another name of it; size and first bytes of the file are checked. Until the link expires the file can be put again.',
     params: object({ id: text('The fileId that the presign answered.') }),
     query: signed,
     bodyType: Object.keys(uploadTypes).join(', '),

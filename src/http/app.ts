@@ -16,6 +16,7 @@ import { capabilityGroupsRoute } from './catalog/list-capability-groups.ts'
 import { catalogCategoriesRoute } from './catalog/list-categories.ts'
 import { catalogModelsRoute } from './catalog/list-models.ts'
 import { catalogProvidersRoute } from './catalog/list-providers.ts'
+import { knowProxies } from './client-address.ts'
 import { createSessionRoute } from './create-session.ts'
 import { deleteOutputsRoute } from './delete-outputs.ts'
 import { serveDocs } from './docs.ts'
@@ -119,6 +120,7 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
     ),
   )
   app.decorateRequest('caller')
+  knowProxies(app, services.proxies)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })

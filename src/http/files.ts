@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Db } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { whenDeleted } from '../jobs/retention.ts'
-import { uploadTypes } from '../uploads/uploads.ts'
+import { uploadTypes } from '../uploads/types.ts'
 import type { Services } from './services.ts'
 
 const contentTypes = Object.fromEntries(

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { storablePattern } from '../json-schema.ts'
-import { createUpload, uploadTypes } from '../uploads/uploads.ts'
+import { uploadTypes } from '../uploads/types.ts'
+import { createUpload } from '../uploads/uploads.ts'
 import { route } from './route.ts'
 import { moment } from './schemas.ts'
 
@@ -13,7 +14,9 @@ export const presignUploadRoute = route({
   body: Type.Object(
     {
       filename: Type.String({ minLength: 1, maxLength: 255, pattern: storablePattern }),
-      contentType: Type.String({ description: `One of ${Object.keys(uploadTypes).join(', ')}.` }),
+      contentType: Type.String({
+        description: `One of ${Object.keys(uploadTypes).join(', ')}. Case and parameters don't count, and usual other names are taken: image/jpg, audio/mp3, audio/x-wav.`,
+      }),
     },
     { additionalProperties: false },
   ),
@@ -22,7 +25,7 @@ export const presignUploadRoute = route({
     success: Type.Literal(true),
     data: Type.Object({
       uploadUrl: Type.String({
-        description: 'PUT the bytes here within 15 minutes, with the same Content-Type.',
+        description: 'PUT the bytes here within 15 minutes, with a Content-Type of the same meaning.',
       }),
       fileUrl: Type.String({ description: 'Use this in a job; good for 60 minutes.' }),
       fileId: Type.String(),

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
-import { storeUpload, uploadTypes } from '../uploads/uploads.ts'
+import { uploadTypes } from '../uploads/types.ts'
+import { storeUpload } from '../uploads/uploads.ts'
 import type { Services } from './services.ts'
 
 /** PUT of an upload's bytes to its presigned URL: no key, the signature permits it. */
@@ -26,7 +27,7 @@ export function acceptUploads(app: FastifyInstance, services: Services): void {
         },
       },
       async (request) => {
-        const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
+        const contentType = request.headers['content-type']
         const body = (request.body ?? request.raw) as IncomingMessage
         const file = { id: request.params.id, contentType, body }
         try {

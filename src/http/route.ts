@@ -3,6 +3,7 @@ import type { Static, TSchema } from 'typebox'
 import type { Caller } from '../accounts/authenticate.ts'
 import type { KeyScope } from '../accounts/keys.ts'
 import { ApiError, type ApiErrorCode } from '../errors.ts'
+import { clientAddress } from './client-address.ts'
 import { EventStream, sendEvents } from './event-stream.ts'
 import { Prepared, sendPrepared } from './prepared.ts'
 import type { Services } from './services.ts'
@@ -141,7 +142,7 @@ export function register(app: FastifyInstance, services: Services, declared: Any
 }
 
 function authenticate(services: Services, scope: RouteScope, request: FastifyRequest): Promise<Caller> {
-  return services.authenticate(readKey(request), scope === 'any' ? undefined : scope, request.ip)
+  return services.authenticate(readKey(request), scope === 'any' ? undefined : scope, clientAddress(request))
 }
 
 /** Whether the key is still good; where nobody can say so now, it is. */

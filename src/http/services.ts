@@ -8,6 +8,7 @@ import type { JobWatch } from '../jobs/watch.ts'
 import type { PolicySource } from '../policy/policy.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { Proxies } from './client-address.ts'
 
 /** What the operations work with; put together once in main.ts. */
 export interface Services extends AcceptContext {
@@ -25,6 +26,8 @@ export interface Services extends AcceptContext {
   signUrl(path: string, expiresAt: Date, method?: string): string
   verifyUrl(path: string, query: unknown, method: string): 'valid' | 'expired' | 'forged'
   sessionSecret: Buffer
+  /** Whose word about the address of a client is believed. */
+  proxies: Proxies
   /** The provider of this name, if it is set up. */
   provider(name: string): Provider | undefined
   /** The job that a callback's token was made for; undefined if it was not made here for this upstream. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Db } from '../db.ts'
 import { type InputMedia, MediaUnusable, NotSent, type PrepareContext } from '../providers/provider.ts'
 import { withinTime } from '../time-limit.ts'
-import { uploadTypes } from '../uploads/uploads.ts'
+import { uploadTypes } from '../uploads/types.ts'
 import type { JobContext } from './context.ts'
 
 export type LendMedia = Pick<PrepareContext, 'publish' | 'picture'>

@@ -7,20 +7,7 @@ import { sniff } from '../media/image.ts'
 import { type Storage, StorageError } from '../storage/storage.ts'
 import { takePlace } from './places.ts'
 import { checkRoom, findUse, uploadLimits } from './room.ts'
-
-const mebibyte = 1_048_576
-
-/** Types that may be uploaded, with the most bytes of each and the file extension (contract: "Uploads"). */
-export const uploadTypes: Record<string, { maxBytes: number; extension: string }> = {
-  'image/jpeg': { maxBytes: 10 * mebibyte, extension: 'jpg' },
-  'image/png': { maxBytes: 10 * mebibyte, extension: 'png' },
-  'image/webp': { maxBytes: 10 * mebibyte, extension: 'webp' },
-  'image/gif': { maxBytes: 10 * mebibyte, extension: 'gif' },
-  'video/mp4': { maxBytes: 100 * mebibyte, extension: 'mp4' },
-  'video/webm': { maxBytes: 100 * mebibyte, extension: 'webm' },
-  'audio/mpeg': { maxBytes: 50 * mebibyte, extension: 'mp3' },
-  'audio/wav': { maxBytes: 50 * mebibyte, extension: 'wav' },
-}
+import { readUploadType, uploadTypes } from './types.ts'
 
 const putLifeMs = 15 * 60_000
 const fileLifeMs = 60 * 60_000
@@ -70,16 +57,18 @@ export async function createUpload(
   now: Date,
   limits = uploadLimits,
 ): Promise<Upload> {
-  if (!Object.hasOwn(uploadTypes, file.contentType)) {
+  const contentType = readUploadType(file.contentType)
+  if (contentType === undefined) {
     const known = Object.keys(uploadTypes).join(', ')
-    throw new ApiError('INVALID_CONTENT_TYPE', `contentType "${file.contentType}" is not one of ${known}.`)
+    const sent = file.contentType.slice(0, 100)
+    throw new ApiError('INVALID_CONTENT_TYPE', `contentType "${sent}" is not one of ${known}.`)
   }
   return transaction(pool, async (client) => {
     // presigns of one user take turns, so that each counts those before it
     await client.query('select from users where id = $1 for no key update', [file.userId])
     const use = await findUse(client, file.userId, now, uploadTypes)
-    checkRoom(use, uploadTypes[file.contentType]!.maxBytes, now, limits)
-    return insertUpload(client, file, now)
+    checkRoom(use, uploadTypes[contentType]!.maxBytes, now, limits)
+    return insertUpload(client, { ...file, contentType }, now)
   })
 }
 
@@ -130,7 +119,7 @@ export async function storeUpload(
   )
   if (rows[0] === undefined) throw new ApiError('NOT_FOUND', `There is no upload "${file.id}".`)
   const upload = toUpload(rows[0])
-  if (file.contentType !== upload.contentType) {
+  if (file.contentType === undefined || readUploadType(file.contentType) !== upload.contentType) {
     throw new ApiError(
       'INVALID_CONTENT_TYPE',
       `Send the header "Content-Type: ${upload.contentType}", as presigned.`,
