@@ -41,9 +41,47 @@ const lookups =
 // waiting for the disk is half again as many tasks. What a task has written is older in the log: it is never lost alone.
 const lax = 'set synchronous_commit = off'
 
+// By where it came from an error is told from one of the same code of another connection, a client's say.
+const ofTheDatabase = new WeakSet<Error>()
+
+/** The error itself, known from now on to come of the way to the database. Pools do so with all of theirs. */
+export function markDatabaseError<E>(error: E): E {
+  if (error instanceof Error) ofTheDatabase.add(error)
+  return error
+}
+
+function throwMarked(error: unknown): never {
+  throw markDatabaseError(error)
+}
+
+type Callback = (error: Error | undefined, ...rest: unknown[]) => void
+
+function marking(callback: Callback): Callback {
+  return (error, ...rest) => callback(markDatabaseError(error), ...rest)
+}
+
+/** A client, or a pool, whose method tells where its errors come from, in both of pg's forms. */
+function marked(method: (...asked: unknown[]) => unknown): (...asked: unknown[]) => unknown {
+  return function (this: unknown, ...asked) {
+    const last = asked.at(-1)
+    const isCallback = typeof last === 'function'
+    const answer = method.apply(this, isCallback ? [...asked.slice(0, -1), marking(last as Callback)] : asked)
+    return answer instanceof Promise ? answer.catch(throwMarked) : answer
+  }
+}
+
+class MarkingClient extends pg.Client {
+  override query = marked(super.query) as pg.Client['query']
+}
+
+class MarkingPool extends pg.Pool {
+  override connect = marked(super.connect) as pg.Pool['connect']
+}
+
 /** A pool of connections. */
 export function createPool(connection: pg.PoolConfig, options: PoolOptions): pg.Pool {
-  const pool = new pg.Pool({
+  const pool = new MarkingPool({
+    Client: MarkingClient,
     ...connection,
     max: options.max,
     connectionTimeoutMillis: 10_000,
@@ -61,7 +99,7 @@ export function createPool(connection: pg.PoolConfig, options: PoolOptions): pg.
         client.query(options.isForLookups ? `${hasty}; ${lookups}` : hasty).then(() => {}),
     }),
   })
-  pool.on('error', options.onError)
+  pool.on('error', (error) => options.onError(markDatabaseError(error)))
   // while it is lent out a client's error is the borrower's, but without a listener it would end the process
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
@@ -153,13 +191,13 @@ const networkErrors = /^(ECONN\w+|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTF
 
 /**
  * True when the error says nothing about the statement, only that the database could not be asked or went
- * away meanwhile (SQLSTATE classes 08, 53, 57, 58, a lock not given in time, errors of the connection): the
- * same may work later.
+ * away meanwhile (SQLSTATE classes 08, 53, 57, 58, a lock not given in time, errors of its own connection): the
+ * same may work later. An error of another connection, such as that of a client who hangs up, is none of these.
  */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof CommitUnknown) return true
-  if (!(error instanceof Error)) return false
   if (error instanceof pg.DatabaseError) return /^(08|53|57|58)|^55P03$/.test(error.code ?? '')
+  if (!(error instanceof Error && ofTheDatabase.has(error))) return false
   const { code, syscall } = error as NodeJS.ErrnoException
   // ENOENT: the database's socket is not there
   if (typeof code === 'string')

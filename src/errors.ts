@@ -257,6 +257,13 @@ export const apiErrors = {
     meaning: 'Something unexpected went wrong on our side.',
     remedy: 'Try again; if it stays, report the requestId.',
   },
+  SERVICE_UNAVAILABLE: {
+    status: 503,
+    title: 'Not possible right now',
+    retryable: true,
+    meaning: 'Database, file storage or free space can not serve this now; nothing was done.',
+    remedy: 'Send the same request again after Retry-After.',
+  },
   PUBSUB_PUBLISH_FAILED: {
     status: 503,
     title: 'Job could not be queued',

@@ -159,6 +159,12 @@ const requests: Record<ApiErrorCode, () => Promise<Answer>> = {
     await apart.pool.query('alter table jobs rename to mislaid_jobs')
     return apart.gateway.call('GET', '/v1/jobs', { key })
   },
+  async SERVICE_UNAVAILABLE() {
+    const apart = await startApart()
+    const { key } = await makeCustomer(apart.pool)
+    apart.cut()
+    return apart.gateway.call('GET', '/v1/jobs', { key })
+  },
   async PUBSUB_PUBLISH_FAILED() {
     const apart = await startApart()
     const { key } = await makeCustomer(apart.pool)

@@ -14,7 +14,7 @@ import { pino } from 'pino'
 import { createAuthenticate } from '../src/accounts/authenticate.ts'
 import { loadCatalogue } from '../src/catalogue/load.ts'
 import { systemClock } from '../src/clock.ts'
-import { createPool } from '../src/db.ts'
+import { createPool, markDatabaseError } from '../src/db.ts'
 import { ApiError } from '../src/errors.ts'
 import { acceptJob } from '../src/jobs/accept.ts'
 import type { JobContext } from '../src/jobs/context.ts'
@@ -78,7 +78,7 @@ function submission(customer: Customer, idempotency?: Submission['idempotency'])
 }
 
 const connectionReset = () =>
-  Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' })
+  markDatabaseError(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }))
 
 /** The pool, but for the answers to the first `times` commits, which get lost on the way. */
 function losingCommits(times: number, isExecuted: boolean): pg.Pool {

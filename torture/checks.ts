@@ -287,7 +287,7 @@ function isExplained({ from, to }: Loss, { deaths }: Gateway): boolean {
 // What is logged of the trouble that is made here: any line is foreseen whose error came of the database's being away.
 const ofUpstreams =
   /^(an upstream gave no answer|an upstream takes no jobs|provider did not forget|a forged callback was refused|a callback could not be read|answer of a submit lost|submit not taken|output not stored|freed the tasks of|took up |cancelled a job whose|nothing to give back|not ready|FILMGATE_ALLOW_PRIVATE)/
-const ofTheDatabase = /^(the queue |PUBSUB_PUBLISH_FAILED)/
+const ofTheDatabase = /^(the queue |PUBSUB_PUBLISH_FAILED|SERVICE_UNAVAILABLE)/
 const databaseTrouble =
   /^(08|53|57|58|40)|^55P03$|ECONN|ENOENT|EPIPE|Connection terminated|terminating connection|the database system is|timeout|Client has encountered|Cannot use a pool|answer to a commit was lost/
 

@@ -48,6 +48,7 @@ export const serverOperations: Operation[] = [
       'PAYLOAD_TOO_LARGE',
       'RATE_LIMIT_EXCEEDED',
       'INTERNAL_ERROR',
+      'SERVICE_UNAVAILABLE',
     ],
   },
   {
@@ -63,7 +64,7 @@ export const serverOperations: Operation[] = [
     answer: { type: 'string', format: 'binary' },
     answerType: 'video/mp4, image/png or another media type',
     example: '',
-    errors: ['UNAUTHORIZED_ACCESS', 'NOT_FOUND', 'INTERNAL_ERROR'],
+    errors: ['UNAUTHORIZED_ACCESS', 'NOT_FOUND', 'INTERNAL_ERROR', 'SERVICE_UNAVAILABLE'],
   },
   {
     method: 'GET',

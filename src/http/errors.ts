@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { isUnavailable, isUnstorableText } from '../db.ts'
+import { CommitUnknown, isUnavailable, isUnstorableText } from '../db.ts'
 import { ApiError, type ApiErrorCode } from '../errors.ts'
+import { isStorageAway } from '../storage/storage.ts'
 
 /** Answers any thrown thing in the documented form; what is not meant for clients is only logged. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  // the request log tells of it
+  if (isHangUp(error, request)) return reply.status(400).send()
   const apiError = toApiError(error, request)
   if (apiError.status >= 500) request.log.error({ err: apiError.cause ?? error }, apiError.code)
   if (apiError.status === 429 || apiError.status === 503) {
@@ -50,9 +53,10 @@ function toApiError(error: unknown, request: FastifyRequest): ApiError {
   if (isUnstorableText(error)) {
     return new ApiError('VALIDATION_ERROR', 'The request contains U+0000 or text that is not valid Unicode.')
   }
-  if (isUnavailable(error)) {
-    const text = 'The database cannot be reached right now. Send the same request again shortly.'
-    return new ApiError('PUBSUB_PUBLISH_FAILED', text, { retryAfter: 5 }, error)
+  const away = whatIsAway(error)
+  if (away !== undefined) {
+    const name = request.routeOptions.config.whenAway ?? 'SERVICE_UNAVAILABLE'
+    return new ApiError(name, away, { retryAfter: 5 }, error)
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new ApiError('VALIDATION_ERROR', message)
@@ -63,6 +67,27 @@ function toApiError(error: unknown, request: FastifyRequest): ApiError {
     undefined,
     error,
   )
+}
+
+/** In words for the client; undefined where the error is of another kind. */
+function whatIsAway(error: unknown): string | undefined {
+  if (error instanceof CommitUnknown) {
+    return 'The answer of the database was lost: look whether this was done before you send it again.'
+  }
+  if (isUnavailable(error)) {
+    return 'The database can not serve this right now. Send the same request again shortly.'
+  }
+  if (!isStorageAway(error)) return undefined
+  return error.code === 'NO_SPACE'
+    ? 'There is no space left for files right now. Nothing was stored: send the same request again later.'
+    : 'The file storage can not serve this right now. Send the same request again shortly.'
+}
+
+/** True for the error of the client's own connection: nobody is there to be answered, and nothing of ours failed. */
+function isHangUp(error: unknown, { raw }: FastifyRequest): boolean {
+  if (!(error instanceof Error) || !raw.destroyed || raw.complete) return false
+  const isPremature = (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
+  return isPremature || error === raw.errored || error.cause === raw.errored
 }
 
 /** Answers what is no HTTP, or too slow or too long, in the documented form; no request was made of it yet. */

@@ -40,6 +40,8 @@ export interface Route<
   example: Static<Answer>
   /** A body that is answered as `example` is; for the docs. */
   exampleBody?: Static<Body>
+  /** What is answered where the database or the storage is away, if it has a name of its own. */
+  whenAway?: ApiErrorCode
   /** Codes beyond those that every operation of its kind can answer. */
   errors: ApiErrorCode[]
   handler(
@@ -59,7 +61,7 @@ export interface Route<
 export type AnyRoute = Route<TSchema, TSchema, TSchema, TSchema>
 
 /** What every operation can answer, and what one that takes a key can besides. */
-export const commonErrors: ApiErrorCode[] = ['INTERNAL_ERROR', 'PUBSUB_PUBLISH_FAILED']
+export const commonErrors: ApiErrorCode[] = ['INTERNAL_ERROR', 'SERVICE_UNAVAILABLE']
 export const keyErrors: ApiErrorCode[] = [
   'UNAUTHORIZED',
   'INVALID_API_KEY',
@@ -95,6 +97,7 @@ export function register(app: FastifyInstance, services: Services, declared: Any
   const options: RouteOptions = {
     method,
     url,
+    ...(declared.whenAway && { config: { whenAway: declared.whenAway } }),
     schema: {
       ...(body && { body }),
       ...(query && { querystring: query }),
@@ -172,6 +175,9 @@ function ignoreBody(scope: FastifyInstance): FastifyInstance {
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | undefined
+  }
+  interface FastifyContextConfig {
+    whenAway?: ApiErrorCode
   }
 }
 

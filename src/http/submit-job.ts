@@ -116,6 +116,7 @@ export const submitJobRoute = route({
     'CONFIG_ERROR',
     'PUBSUB_PUBLISH_FAILED',
   ],
+  whenAway: 'PUBSUB_PUBLISH_FAILED',
   async handler({ body, caller, requestId, headers }, services, reply) {
     const { modelSlug, modelVersion, ...rest } = body
     const request = { ...rest, ...readModelNames(body) }

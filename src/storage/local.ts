@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createMeter, streamOf } from './source.ts'
@@ -23,24 +34,23 @@ export async function createLocalStorage(options: { directory: string }): Promis
     const part = join(parts, randomUUID())
     try {
       const written = await writePart(part, streamOf(source), maxBytes)
-      const made = await moveInto(path, part)
-      await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made))
+      const made = await onDisk(moveInto(path, part))
+      await onDisk(syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made)))
       return written
     } catch (error) {
-      await rm(part, { force: true })
-      if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') {
-        throw new StorageError('NO_SPACE', 'the disk is full', error)
-      }
-      throw error
+      // what keeps the part from being removed is no news beside the error; the next start tries it again
+      await rm(part, { force: true }).catch(() => {})
+      // a source that is made on this machine may meet the full disk first
+      throw isFull(error) ? diskError(error) : error
     }
   }
 
   return {
     put,
     async open(key, { start = 0, end = Number.POSITIVE_INFINITY } = {}) {
-      const handle = await open(pathOf(key), 'r').catch(undefinedIfAbsent)
+      const handle = await onDisk(open(pathOf(key), 'r').catch(undefinedIfAbsent))
       if (handle === undefined) return undefined
-      const found = await handle.stat()
+      const found = await onDisk(handle.stat())
       if (!found.isFile()) {
         await handle.close()
         return undefined
@@ -53,29 +63,28 @@ export async function createLocalStorage(options: { directory: string }): Promis
       return { stream: handle.createReadStream(range), bytes, totalBytes }
     },
     async stat(key) {
-      const found = await stat(pathOf(key)).catch(undefinedIfAbsent)
+      const found = await onDisk(stat(pathOf(key)).catch(undefinedIfAbsent))
       return found?.isFile() ? { bytes: found.size, modifiedAt: found.mtime } : undefined
     },
     async withLocalFile(key, use) {
       const path = pathOf(key)
-      if ((await stat(path).catch(undefinedIfAbsent)) === undefined) {
+      if ((await onDisk(stat(path).catch(undefinedIfAbsent))) === undefined) {
         throw new StorageError('NOT_FOUND', `nothing is stored as ${key}`)
       }
       return use(path)
     },
     async remove(key) {
       const path = pathOf(key)
-      await unlink(path).catch(undefinedIfAbsent)
+      await onDisk(unlink(path).catch(undefinedIfAbsent))
       await removeEmptyFolders(dirname(path), root)
     },
     list: (prefix) => list(root, prefix),
     async ready() {
       const probe = join(parts, `probe-${randomUUID()}`)
       try {
-        await using handle = await open(probe, 'wx', 0o600)
-        await handle.writeFile('ready')
+        await onDisk(writeFile(probe, 'ready', { flag: 'wx', mode: 0o600 }))
       } finally {
-        await rm(probe, { force: true })
+        await onDisk(rm(probe, { force: true }))
       }
     },
   }
@@ -83,16 +92,16 @@ export async function createLocalStorage(options: { directory: string }): Promis
 
 async function writePart(part: string, source: Readable, maxBytes: number | undefined) {
   const meter = createMeter(maxBytes)
-  await using handle = await open(part, 'wx', 0o640)
+  await using handle = await onDisk(open(part, 'wx', 0o640))
   // Leaving the loop destroys the source, so that a sender of too much is cut off here.
   for await (const chunk of source as AsyncIterable<Buffer>) {
     meter.count(chunk)
-    const written = writeAll(handle, chunk)
+    const written = onDisk(writeAll(handle, chunk))
     // meanwhile: hashing takes as long as writing does
     meter.hash(chunk)
     await written
   }
-  await handle.sync()
+  await onDisk(handle.sync())
   return meter.read()
 }
 
@@ -141,7 +150,8 @@ async function* list(root: string, prefix: string): AsyncIterable<string> {
   checkPrefix(prefix)
   const folders = [join(root, prefix.slice(0, prefix.lastIndexOf('/') + 1))]
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    const entries = (await readdir(folder, { withFileTypes: true }).catch(undefinedIfAbsent)) ?? []
+    const reading = readdir(folder, { withFileTypes: true })
+    const entries = (await onDisk(reading.catch(undefinedIfAbsent))) ?? []
     for (const entry of entries) {
       const path = join(folder, entry.name)
       const key = relative(root, path).split(sep).join('/')
@@ -157,6 +167,28 @@ async function removeOldParts(parts: string): Promise<void> {
     const found = await stat(path).catch(undefinedIfAbsent)
     if (found && Date.now() - found.mtimeMs > partLifetimeMs) await rm(path, { force: true })
   }
+}
+
+/** What the disk itself refuses is told apart here from a failure of the source, which may have the same code. */
+async function onDisk<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw diskError(error)
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT'
+}
+
+function diskError(error: unknown): unknown {
+  const code = codeOf(error)
+  if (isFull(error)) return new StorageError('NO_SPACE', 'the disk is full', error)
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new StorageError('REFUSED', `the disk refuses this process (${code})`, error)
+  }
+  return code === undefined ? error : new StorageError('UNAVAILABLE', `the disk failed (${code})`, error)
 }
 
 function undefinedIfAbsent(error: unknown): undefined {

@@ -25,7 +25,7 @@ export interface Storage {
 }
 
 /**
- * The storage's own refusals, by code; anything else that is thrown is a fault of disk or code, or of the source.
+ * The storage's own refusals, by code; anything else that is thrown is a fault of the code, or of the source.
  * UNAVAILABLE may work later; REFUSED (credentials, rights, no such bucket) waits for the operator.
  */
 export class StorageError extends Error {
@@ -36,6 +36,11 @@ export class StorageError extends Error {
     this.name = 'StorageError'
     this.code = code
   }
+}
+
+/** True where the storage could not do now what it was asked, though nothing is wrong with the asking. */
+export function isStorageAway(error: unknown): error is StorageError {
+  return error instanceof StorageError && /^(UNAVAILABLE|REFUSED|NO_SPACE)$/.test(error.code)
 }
 
 const keyPattern = /^[a-z0-9_-][a-z0-9_.-]*(\/[a-z0-9_-][a-z0-9_.-]*)*$/

@@ -140,14 +140,11 @@ async function put(storage: Storage, upload: Upload, body: Readable, maxBytes: n
   try {
     return await storage.put(upload.key, Readable.from(checked(body, upload.contentType)), { maxBytes })
   } catch (error) {
-    if (!(error instanceof StorageError)) throw error
-    if (error.code === 'TOO_LARGE') {
-      throw new ApiError(
-        'PAYLOAD_TOO_LARGE',
-        `A file of type ${upload.contentType} may have ${maxBytes} bytes at most.`,
-      )
-    }
-    throw new ApiError('INTERNAL_ERROR', 'The file could not be stored. Try again later.', undefined, error)
+    if (!(error instanceof StorageError && error.code === 'TOO_LARGE')) throw error
+    throw new ApiError(
+      'PAYLOAD_TOO_LARGE',
+      `A file of type ${upload.contentType} may have ${maxBytes} bytes at most.`,
+    )
   }
 }
 
