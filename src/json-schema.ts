@@ -186,9 +186,14 @@ export function nearest(name: string, known: string[]): string | undefined {
   const ranked = known
     .map((candidate) => ({
       candidate,
-      distance: leven(name.slice(0, 200).toLowerCase(), candidate.toLowerCase()),
+      distance: distance(name, candidate),
     }))
     .sort((a, b) => a.distance - b.distance)
   const best = ranked[0]
   return best && best.distance <= Math.max(2, best.candidate.length / 3) ? best.candidate : undefined
+}
+
+/** How many letters two names differ in, whatever their case; what is longer than any name is cut off. */
+export function distance(name: string, other: string): number {
+  return leven(name.slice(0, 200).toLowerCase(), other.toLowerCase())
 }

@@ -45,7 +45,8 @@ for (const [key, entry] of Object.entries(lock.packages)) {
 lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1)))
 writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`)
 console.log(added.length === 0 ? 'the lock file was complete' : `added ${added.join(', ')}`)
-if (withoutHash.length > 0) console.log(`this registry has no ${withoutHash.join(', ')}: they stay without a hash`)
+if (withoutHash.length > 0)
+  console.log(`this registry has no ${withoutHash.join(', ')}: they stay without a hash`)
 
 /** The platform that a package like @napi-rs/canvas-linux-arm64-gnu is for. */
 function platformOf(name: string): Entry {

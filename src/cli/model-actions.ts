@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { listSegments } from '../accounts/segments.ts'
 import { allowModel } from '../accounts/users.ts'
 import { loadCatalogue, type Model, type ModelVersion, modelOf } from '../catalogue/load.ts'
+import { slugHint } from '../catalogue/nearest-slug.ts'
 import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
 import { defaultPrice } from '../policy/default-price.ts'
@@ -86,7 +87,7 @@ export function requireModel(slug: string): Model {
   const catalogue = loadCatalogue()
   const model = modelOf(catalogue, slug)
   if (model !== undefined) return model
-  throw new CommandFailed(`there is no model ${slug}; ${hint(slug, [...catalogue.models.keys()])}`)
+  throw new CommandFailed(`there is no model ${slug}; ${slugHint(slug, [...catalogue.models.keys()])}`)
 }
 
 async function printModel(pool: pg.Pool, model: Model, options: Output): Promise<void> {

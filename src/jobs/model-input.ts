@@ -1,8 +1,9 @@
 import type { Caller } from '../accounts/authenticate.ts'
 import { checkInput } from '../catalogue/check-input.ts'
 import { type Catalogue, type Model, type ModelVersion, modelOf } from '../catalogue/load.ts'
+import { slugHint } from '../catalogue/nearest-slug.ts'
 import { ApiError } from '../errors.ts'
-import { type Issue, missing, nearest, sentence } from '../json-schema.ts'
+import { type Issue, missing, sentence } from '../json-schema.ts'
 import { overridesFor, type Policy } from '../policy/policy.ts'
 import { currentVersion, statusOf } from '../policy/versions.ts'
 import { isVisible, type Viewer, visibleModels } from '../policy/visibility.ts'
@@ -39,8 +40,8 @@ function hint(slug: string, visible: Model[]): string {
   const slugs = visible.map((model) => model.slug)
   const capabilities = slugs.filter((known) => known.startsWith(`${slug}/`))
   if (capabilities.length > 1) return ` Name its capability: ${capabilities.join(', ')}.`
-  const guess = nearest(slug, slugs)
-  return guess === undefined ? '' : ` Did you mean "${guess}"?`
+  const text = slugHint(slug, slugs)
+  return ` ${text[0]!.toUpperCase()}${text.slice(1)}${text.endsWith('?') ? '' : '.'}`
 }
 
 /** The version that is asked for, or the current one; throws unless it takes jobs. */

@@ -1,6 +1,7 @@
 import { listSegments } from '../accounts/segments.ts'
 import { findUser } from '../accounts/users.ts'
 import { type Catalogue, type Model, modelOf } from '../catalogue/load.ts'
+import { slugHint } from '../catalogue/nearest-slug.ts'
 import type { Db } from '../db.ts'
 import { type Issue, nearest } from '../json-schema.ts'
 import { overriddenPricing, type PriceOverride, type PriceTerms } from '../pricing/override.ts'
@@ -68,7 +69,7 @@ function findScope(
   if (modelSlug !== undefined) {
     const model = modelOf(catalogue, modelSlug)
     if (model !== undefined) return { scope: { modelSlug: model.slug }, models: [model] }
-    return wrong(names.modelSlug, `names no model; ${hint(modelSlug, [...catalogue.models.keys()])}`)
+    return wrong(names.modelSlug, `names no model; ${slugHint(modelSlug, [...catalogue.models.keys()])}`)
   }
   const models = [...catalogue.models.values()]
   if (providerId === undefined) return { scope: 'all', models }
