@@ -14,6 +14,8 @@ export const upstreamNames = ['kling', 'fal', 'wavespeed'] as const
 export type UpstreamName = (typeof upstreamNames)[number]
 /** Those that take a pair of keys in place of one; the others' `…_ACCESS_KEY` means nothing. */
 export const pairedUpstreams: readonly string[] = ['kling'] satisfies UpstreamName[]
+/** Those that sign what they send with a secret of the account; the others' `…_WEBHOOK_SECRET` means nothing. */
+const signingUpstreams: readonly string[] = ['kling', 'wavespeed'] satisfies UpstreamName[]
 
 export interface Config {
   host: string
@@ -229,7 +231,8 @@ function upstreamConfig(
   const isPaired = pairedUpstreams.includes(prefix.toLowerCase())
   const accessKey = isPaired ? key('ACCESS_KEY') : undefined
   const secretKey = isPaired ? key('SECRET_KEY') : undefined
-  const webhookSecret = key('WEBHOOK_SECRET')
+  const isSigning = signingUpstreams.includes(prefix.toLowerCase())
+  const webhookSecret = isSigning ? key('WEBHOOK_SECRET') : undefined
   const baseUrl = upstreamUrl(`${prefix}_BASE_URL`, read(`${prefix}_BASE_URL`))
   if ((accessKey === undefined) !== (secretKey === undefined)) {
     const [given, missing] = accessKey === undefined ? ['SECRET', 'ACCESS'] : ['ACCESS', 'SECRET']

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import packageFile from '../../package.json' with { type: 'json' }
 import { ConfigError } from '../config.ts'
+import { misspeltSettings } from '../misspelt-settings.ts'
 import { PostgresUnavailable } from '../postgres/unavailable.ts'
 import { addEstimateCommand } from './estimate.ts'
 import { addJobCommands } from './job.ts'
@@ -47,11 +48,18 @@ export async function runCommandLine(args: string[]): Promise<void> {
     command.exitOverride()
     for (const inner of command.commands) inner.exitOverride()
   }
+  program.hook('preAction', sayMisspeltSettings)
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     process.exitCode = report(error)
   }
+}
+
+// the server has a log for it
+function sayMisspeltSettings(_program: Command, command: Command): void {
+  if (command.name() === 'serve') return
+  for (const line of misspeltSettings(process.env)) console.error(`filmgate: ${printable(line)}`)
 }
 
 function report(error: unknown): number {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config.ts'
+import { misspeltSettings } from '../misspelt-settings.ts'
 import { createLog } from './output.ts'
 
 // What is under way is taken up again after the next start, so draining need not wait for ever.
@@ -17,6 +18,7 @@ export function addServeCommand(program: Command): void {
     .action(async (flags: { port?: string; host?: string; role?: string }) => {
       const config = loadConfig(process.env, flags)
       const log = createLog(config)
+      for (const line of misspeltSettings(process.env)) log.warn(line)
       // only here: the other commands start in half the time without it
       const { serve } = await import('../serve.ts')
       const starting = serve(config, log, (error) => {
