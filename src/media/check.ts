@@ -1,5 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { AudioSampleSink, type Input } from 'mediabunny'
+import { startOf } from './films/play.ts'
+import { expectAudioCodec, reasonFor } from './films/reasons.ts'
 import { openMedia, picturesAt } from './frames.ts'
 import { type InputKind, type MediaType, maxFramePixels, maxInputBytes, tooLarge } from './image.ts'
 import { durationOf, endsInFile, sniffFile } from './inspect.ts'
@@ -49,8 +51,8 @@ export async function checkInputHere(
     return kind === 'video'
       ? await checkVideo(input, contentType, Math.min(maxPixels, maxFramePixels))
       : await checkAudio(input, contentType)
-  } catch {
-    return { ok: false, message: `The ${kind} cannot be decoded.` }
+  } catch (error) {
+    return { ok: false, message: await reasonFor(path, kind, error) }
   }
 }
 
@@ -64,20 +66,22 @@ async function checkImage(path: string, maxPixels: number): Promise<InputCheck> 
 async function checkVideo(input: Input, contentType: MediaType, maxPixels: number): Promise<InputCheck> {
   const track = await input.getPrimaryVideoTrack()
   if (track === null) return { ok: false, message: 'The file has no picture.' }
-  const [width, height] = [await track.getDisplayWidth(), await track.getDisplayHeight()]
-  if (width * height > maxPixels)
-    return { ok: false, message: tooLarge('video', { width, height }, maxPixels) }
-  for await (const _first of picturesAt(track, [await track.getFirstTimestamp()], maxPixels)) {
+  const claimed = { width: await track.getDisplayWidth(), height: await track.getDisplayHeight() }
+  if (claimed.width * claimed.height > maxPixels) {
+    return { ok: false, message: tooLarge('video', claimed, maxPixels) }
+  }
+  for await (const { width, height } of picturesAt(track, [await startOf(track)], maxPixels)) {
     const durationSeconds = await durationOf(track)
     const hasSound = (await input.getPrimaryAudioTrack()) !== null
     return { ok: true, kind: 'video', contentType, width, height, durationSeconds, hasSound }
   }
-  return { ok: false, message: 'The video cannot be decoded.' }
+  return { ok: false, message: 'The video holds no picture that can be decoded.' }
 }
 
 async function checkAudio(input: Input, contentType: MediaType): Promise<InputCheck> {
   const track = await input.getPrimaryAudioTrack()
   if (track === null) return { ok: false, message: 'The file has no sound.' }
+  await expectAudioCodec(track)
   using first = await new AudioSampleSink(track).getSample(await track.getFirstTimestamp())
   if (first === null) return { ok: false, message: 'The sound cannot be decoded.' }
   return { ok: true, kind: 'audio', contentType, durationSeconds: await durationOf(track) }

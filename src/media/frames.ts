@@ -2,18 +2,20 @@ import './decoder-memory.ts'
 import { type Canvas, createCanvas } from '@napi-rs/canvas'
 import {
   AudioSampleSink,
-  FilePathSource,
   Input,
   type InputVideoTrack,
   MP3,
   MP4,
-  type VideoSample,
   VideoSampleSink,
   WAVE,
   WEBM,
 } from 'mediabunny'
-import { rgbaOf } from './colour.ts'
-import { defaultMaxPixels, maxFramePixels } from './image.ts'
+import { filmColour, rgbaOf, sizeOf } from './colour.ts'
+import { type FilmFrame, Undecodable } from './films/decoder.ts'
+import { framesOf } from './films/play.ts'
+import { defaultMaxPixels, maxFramePixels, tooLarge } from './image.ts'
+import { liesOnSide, turnUpright, uprightSize } from './pictures/orientation.ts'
+import { fileSource } from './source.ts'
 
 /** What really came out of the decoders. */
 export type DecodeCount =
@@ -34,7 +36,7 @@ export type DecodeCount =
 export function openMedia(path: string): Input {
   return new Input({
     formats: [MP4, WEBM, WAVE, MP3],
-    source: new FilePathSource(path, { handleUnhandledError() {} }),
+    source: fileSource(path),
   })
 }
 
@@ -72,17 +74,13 @@ export async function decodeEveryFrame(path: string): Promise<DecodeCount> {
   }
 }
 
-/** Pictures of the track at the given times, upright and with square pixels. */
+/** Pictures of the track at the given times, which ascend, upright and with square pixels. */
 export async function* picturesAt(
   track: InputVideoTrack,
   seconds: number[],
   maxPixels = defaultMaxPixels,
 ): AsyncGenerator<Canvas> {
-  for await (const sample of new VideoSampleSink(track).samplesAtTimestamps(seconds)) {
-    if (sample === null) continue
-    using frame = sample
-    yield await (await frameDrawer(track, maxPixels))(frame)
-  }
+  for await (const frame of framesOf(track, seconds)) yield await (await frameDrawer(track, maxPixels))(frame)
 }
 
 /**
@@ -91,38 +89,56 @@ export async function* picturesAt(
  */
 export async function* framesAt(track: InputVideoTrack, seconds: number[]): AsyncGenerator<Canvas> {
   const draw = await frameDrawer(track, maxFramePixels)
-  for await (const sample of new VideoSampleSink(track).samplesAtTimestamps(seconds)) {
-    if (sample === null) continue
-    using frame = sample
-    yield await draw(frame)
+  let last: FilmFrame | undefined
+  let canvas: Canvas | undefined
+  for await (const frame of framesOf(track, seconds)) {
+    if (frame !== last || canvas === undefined) canvas = await draw(frame)
+    last = frame
+    yield canvas
   }
 }
 
-/** Draws samples of one track, always on the same canvas. */
+/** By how a film's pictures must be turned, clockwise, and then mirrored, as EXIF counts. */
+const orientations: Record<number, readonly [plain: number, mirrored: number]> = {
+  0: [1, 2],
+  90: [6, 5],
+  180: [3, 4],
+  270: [8, 7],
+}
+
+/** Draws frames of one track, always on the same canvas. */
 async function frameDrawer(
   track: InputVideoTrack,
   maxPixels: number,
-): Promise<(sample: VideoSample) => Promise<Canvas>> {
-  const canvas = createCanvas(await track.getDisplayWidth(), await track.getDisplayHeight())
+): Promise<(frame: FilmFrame) => Promise<Canvas>> {
+  const canvas = createCanvas(1, 1)
   const context = canvas.getContext('2d')
+  const [shownWidth, shownHeight] = [await track.getDisplayWidth(), await track.getDisplayHeight()]
+  const [plain, mirrored] = orientations[await track.getRotation()] ?? [1, 2]
+  const orientation = (await track.getFlip()) ? mirrored : plain
+  const colour = await filmColour(track)
   const raw = createCanvas(1, 1)
   let pixels = raw.getContext('2d').createImageData(1, 1)
-  return async (sample) => {
-    const { width, height } = sample.visibleRect
+  return async (frame) => {
+    const { width, height } = sizeOf(frame)
     // What the container says of its pictures, which is known before, need not be true: 29 KB that claimed 16 × 16 took 2.3 GB.
-    if (width * height > maxPixels) throw new Error(`a frame has ${width} × ${height} pixels`)
+    if (width * height > maxPixels) throw new Undecodable(tooLarge('video', { width, height }, maxPixels))
     if (pixels.width !== width || pixels.height !== height) {
       ;[raw.width, raw.height] = [width, height]
       pixels = raw.getContext('2d').createImageData(width, height)
+      // some containers say nothing of their size
+      const shown = { width: shownWidth, height: shownHeight }
+      const size = shownWidth * shownHeight > 0 ? shown : uprightSize({ width, height, orientation })
+      if (canvas.width !== size.width) canvas.width = size.width
+      if (canvas.height !== size.height) canvas.height = size.height
     }
-    await rgbaOf(sample, pixels.data)
+    await rgbaOf(frame, colour, pixels.data)
     raw.getContext('2d').putImageData(pixels, 0, 0)
-    const isUpright = sample.rotation % 180 === 0
-    const [alongX, alongY] = isUpright ? [canvas.width, canvas.height] : [canvas.height, canvas.width]
-    context.resetTransform()
-    context.translate(canvas.width / 2, canvas.height / 2)
-    context.rotate((sample.rotation * Math.PI) / 180)
-    context.drawImage(raw, -alongX / 2, -alongY / 2, alongX, alongY)
+    const stored = liesOnSide(orientation)
+      ? { width: canvas.height, height: canvas.width }
+      : { width: canvas.width, height: canvas.height }
+    turnUpright(context, stored, orientation)
+    context.drawImage(raw, 0, 0, stored.width, stored.height)
     // One pixel is read so that it is drawn now: the library otherwise keeps the call, and with it the pixels.
     context.getImageData(0, 0, 1, 1)
     return canvas

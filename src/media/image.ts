@@ -1,4 +1,5 @@
 import { fileTypeFromBuffer } from 'file-type'
+import { mp3Start } from './mp3.ts'
 
 /** The types of files that customers may hand in (contract: "Uploads"). */
 const mediaTypes = [
@@ -37,10 +38,16 @@ const aliases: Record<string, MediaType> = { 'image/apng': 'image/png', 'video/x
 
 /** The type that the first 4,100 bytes of a file show, whatever its sender says it is. */
 export async function sniff(firstBytes: Uint8Array): Promise<MediaType | undefined> {
+  if (isWave(Buffer.from(firstBytes.subarray(0, 12)))) return 'audio/wav'
   const found = await fileTypeFromBuffer(firstBytes).catch(() => undefined)
-  if (found === undefined) return undefined
+  if (found === undefined) return mp3Start(firstBytes) === undefined ? undefined : 'audio/mpeg'
   const type = aliases[found.mime] ?? found.mime
   return mediaTypes.find((known) => known === type)
+}
+
+/** Also in its forms for more than 4 GB, and for the other byte order. */
+function isWave(head: Buffer): boolean {
+  return /^(RIFF|RIFX|RF64|BW64)....WAVE$/s.test(head.toString('latin1'))
 }
 
 /** Of a picture or video with more pixels than are taken. */

@@ -227,7 +227,7 @@ test('a film whose pictures are larger than its container says is refused, howev
   const strict = createMedia({ maxPixels: width * height - 1 })
   assert.deepEqual(await strict.checkInput(path, ['video']), {
     ok: false,
-    message: 'The video cannot be decoded.',
+    message: 'The video has 640 × 360 pixels; at most 0 megapixels are accepted.',
   })
   assert.equal((await strict.inspect(path)).ok, false)
   await strict.close()

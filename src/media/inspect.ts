@@ -2,9 +2,12 @@ import { open, readFile, stat } from 'node:fs/promises'
 import type { Canvas } from '@napi-rs/canvas'
 import { EncodedPacketSink, type Input, type InputTrack, type InputVideoTrack } from 'mediabunny'
 import { drawPreviews, drawThumbnail, measureLight } from './draw.ts'
+import { startOf } from './films/play.ts'
+import { reasonFor } from './films/reasons.ts'
 import { openMedia, picturesAt } from './frames.ts'
 import { type MediaType, sniff } from './image.ts'
 import { decodePicture } from './pictures/decode.ts'
+import { findMp3 } from './source.ts'
 
 export interface MediaTrack {
   type: 'video' | 'audio' | 'subtitle'
@@ -59,7 +62,8 @@ export async function inspectHere(path: string, maxPixels: number): Promise<Insp
   try {
     return await inspectTracks(input, maxPixels)
   } catch (error) {
-    return { ok: false, message: `The file does not play: ${error instanceof Error ? error.message : error}` }
+    const kind = contentType.startsWith('audio/') ? 'audio' : 'video'
+    return { ok: false, message: `The file does not play. ${await reasonFor(path, kind, error)}` }
   }
 }
 
@@ -67,7 +71,9 @@ export async function inspectHere(path: string, maxPixels: number): Promise<Insp
 export async function sniffFile(path: string): Promise<MediaType | undefined> {
   await using file = await open(path)
   const { buffer, bytesRead } = await file.read(Buffer.alloc(4100), 0, 4100, 0)
-  return sniff(buffer.subarray(0, bytesRead))
+  const type = await sniff(buffer.subarray(0, bytesRead))
+  if (type !== undefined) return type
+  return (await findMp3(file, (await file.stat()).size)) === undefined ? undefined : 'audio/mpeg'
 }
 
 async function inspectImage(path: string, maxPixels: number): Promise<Inspection> {
@@ -99,10 +105,11 @@ async function inspectTracks(input: Input, maxPixels: number): Promise<Inspectio
     const durationSeconds = await durationOf(audio)
     return { ok: true, type: 'audio', contentType, format, durationSeconds, tracks: described }
   }
-  const [width, height] = [await video.getDisplayWidth(), await video.getDisplayHeight()]
-  if (width * height > maxPixels) return { ok: false, message: 'The frames are too large.' }
+  const claimed = (await video.getDisplayWidth()) * (await video.getDisplayHeight())
+  if (claimed > maxPixels) return { ok: false, message: 'The frames are too large.' }
   const poster = await findPoster(video, maxPixels)
   if (poster === undefined) return { ok: false, message: 'The file has no frame that decodes.' }
+  const { width, height } = poster
   const previews = await drawPreviews(poster, { width, height })
   const durationSeconds = await durationOf(video)
   return {
@@ -126,7 +133,7 @@ export async function endsInFile(track: InputTrack): Promise<boolean> {
 
 /** The first good frame; where none is good, the one that shows most. */
 async function findPoster(track: InputVideoTrack, maxPixels: number): Promise<Canvas | undefined> {
-  const start = await track.getFirstTimestamp()
+  const start = await startOf(track)
   const end = Math.min(start + posterSearchSeconds, await track.computeDuration())
   const times = [start]
   for (let time = start + posterStepSeconds; time < end; time += posterStepSeconds) times.push(time)

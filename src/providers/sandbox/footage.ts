@@ -1,5 +1,6 @@
 import type { Canvas, SKRSContext2D } from '@napi-rs/canvas'
 import type { Input } from 'mediabunny'
+import { startOf } from '../../media/films/play.ts'
 import { framesAt, openMedia } from '../../media/frames.ts'
 import type { FrameSize } from './frame-size.ts'
 import { blurred, leastKeptShare } from './image-to-video.ts'
@@ -55,7 +56,7 @@ export async function lastFrame(path: string): Promise<Canvas> {
 async function* playAt(input: Input, times: number[]): AsyncGenerator<Canvas> {
   const track = await input.getPrimaryVideoTrack()
   if (track === null) return
-  const start = await track.getFirstTimestamp()
+  const start = await startOf(track)
   const end = await track.computeDuration()
   const shown = times.map((time) => (time === Number.POSITIVE_INFINITY ? end : start + time))
   yield* framesAt(
