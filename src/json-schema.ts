@@ -2,6 +2,7 @@ import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from '
 import addFormats from 'ajv-formats'
 import leven from 'leven'
 import type { Json } from './providers/provider.ts'
+import { urlFault } from './url-fault.ts'
 
 /** One thing wrong in a request or file: where, and what to do about it. */
 export interface Issue {
@@ -35,25 +36,16 @@ const mediaLimits = {
   },
 }
 
-const strictAjv = new Ajv2020(options)
-// For query strings and paths, where everything is text.
-const textAjv = new Ajv2020({ ...options, coerceTypes: 'array' })
-for (const ajv of [strictAjv, textAjv]) {
-  addFormats.default(ajv)
-  ajv.addFormat('uri', isHttpUrl)
-  // Which kind of file a URL field takes; the gateway fetches it (jobs/inputs.ts).
-  ajv.addKeyword({ keyword: 'media', metaSchema: { enum: ['image', 'video', 'audio', 'any'] } })
-  // What the file behind a URL field must be like; checked once it is fetched (jobs/inputs.ts).
-  ajv.addKeyword({ keyword: 'mediaLimits', metaSchema: mediaLimits })
-  // {array, item, field}: where every entry of `array` has `item`, they sum to the number in `field` (catalogue/check-input.ts).
-  ajv.addKeyword({ keyword: 'sumEqualsField', schemaType: 'object' })
-  ajv.addKeyword({ keyword: 'example' })
-}
-
-function isHttpUrl(text: string): boolean {
-  const url = URL.parse(text)
-  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && text.length <= 2048
-}
+const ajv = new Ajv2020(options)
+addFormats.default(ajv)
+ajv.addFormat('uri', (text: string) => urlFault(text) === undefined)
+// Which kind of file a URL field takes; the gateway fetches it (jobs/inputs.ts).
+ajv.addKeyword({ keyword: 'media', metaSchema: { enum: ['image', 'video', 'audio', 'any'] } })
+// What the file behind a URL field must be like; checked once it is fetched (jobs/inputs.ts).
+ajv.addKeyword({ keyword: 'mediaLimits', metaSchema: mediaLimits })
+// {array, item, field}: where every entry of `array` has `item`, they sum to the number in `field` (catalogue/check-input.ts).
+ajv.addKeyword({ keyword: 'sumEqualsField', schemaType: 'object' })
+ajv.addKeyword({ keyword: 'example' })
 
 /** Text that can be stored: PostgreSQL's takes no U+0000, and its jsonb no half of a surrogate pair either. */
 export const storablePattern = '^[^\\u0000\\ud800-\\udfff]*$'
@@ -62,8 +54,43 @@ export const storablePattern = '^[^\\u0000\\ud800-\\udfff]*$'
 export const unstorable = 'must not contain U+0000 or half of a surrogate pair'
 
 /** Compiles a JSON Schema (draft 2020-12); throws on a keyword it does not know. */
-export function compile(schema: object, source: 'json' | 'text' = 'json'): ValidateFunction {
-  return (source === 'json' ? strictAjv : textAjv).compile(schema)
+export function compile(schema: object): ValidateFunction {
+  return ajv.compile(schema)
+}
+
+/** Reads the integers of a query string in place: plain digits alone, as 1e1, 0x10 and +5 are numbers to some and none to others. */
+export function readIntegers(schema: JsonSchema, values: Record<string, unknown>): void {
+  for (const [name, { type }] of Object.entries((schema.properties ?? {}) as Record<string, JsonSchema>)) {
+    const text = values[name]
+    if (type === 'integer' && typeof text === 'string' && plainInteger.test(text)) values[name] = Number(text)
+  }
+}
+
+const plainInteger = /^(0|[1-9]\d{0,14})$/
+
+/** Takes out, in place, the nulls that mean the same as leaving the field out: typed clients write them. */
+export function dropNulls(schema: JsonSchema, value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  if (Array.isArray(value)) {
+    for (const item of value) dropNulls((schema.items ?? {}) as JsonSchema, item)
+    return
+  }
+  const fields = value as Record<string, unknown>
+  for (const [name, inner] of Object.entries((schema.properties ?? {}) as Record<string, JsonSchema>)) {
+    if (!Object.hasOwn(fields, name)) continue
+    if (fields[name] === null && !takesNull(inner)) delete fields[name]
+    else dropNulls(inner, fields[name])
+  }
+}
+
+/** True if null is a value of the schema. */
+export function takesNull(schema: JsonSchema): boolean {
+  const { type, const: only, enum: options, anyOf, oneOf } = schema
+  if (Array.isArray(options)) return options.includes(null)
+  if (only !== undefined) return only === null
+  if (type !== undefined) return [type].flat().includes('null')
+  const parts = (anyOf ?? oneOf) as JsonSchema[] | undefined
+  return parts === undefined || parts.some(takesNull)
 }
 
 /**
@@ -140,7 +167,7 @@ function messageOf({ keyword, params, message, data, parentSchema }: ErrorObject
     case 'maxItems':
       return `must have at most ${count(params.limit)}`
     case 'format':
-      return params.format === 'uri' ? 'must be an http or https URL' : `must be a valid ${params.format}`
+      return params.format === 'uri' ? (urlFault(String(data)) ?? '') : `must be a valid ${params.format}`
     case 'pattern':
       return params.pattern === storablePattern ? unstorable : (message ?? 'is not valid')
     default:

@@ -134,6 +134,8 @@ const requests: Record<ApiErrorCode, () => Promise<Answer>> = {
   async INSUFFICIENT_BALANCE() {
     return submit(seed, (await makeCustomer(pool, { microCents: 1n })).key)
   },
+  METHOD_NOT_ALLOWED: () => call('DELETE', '/v1/jobs', { key: customer.key }),
+  UNSUPPORTED_MEDIA_TYPE: () => submit(seed, customer.key, { 'content-encoding': 'gzip' }),
   PAYLOAD_TOO_LARGE: () => submit({ ...seed, input: { ...seed.input, prompt: 'x'.repeat(2_000_000) } }),
   async IDEMPOTENCY_CONFLICT() {
     const headers = { 'idempotency-key': 'order-1' }

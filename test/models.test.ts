@@ -127,7 +127,6 @@ test('what is no model is told so, with the nearest slug', async () => {
     ['kling/kling-omni-o1', 404, 'MODEL_NOT_FOUND', `Name its capability: ${imageToVideo}`],
     ['model_000000000000000000000000', 404, 'MODEL_NOT_FOUND', 'There is no model with the id'],
     ['Kling', 400, 'INVALID_MODEL_SLUG', 'provider/model/capability'],
-    ['', 400, 'INVALID_MODEL_SLUG', 'provider/model/capability'],
     ['%00', 400, 'INVALID_MODEL_SLUG', 'provider/model/capability'],
   ] as const) {
     const answer = await get(`/v1/models/${path}`)

@@ -234,7 +234,9 @@ test('a body that is not JSON, not an object, empty, or of another type is refus
   await refused('[]', 400, 'VALIDATION_ERROR')
   await refused('"text"', 400, 'VALIDATION_ERROR')
   await refused('{}', 400, 'VALIDATION_ERROR')
-  await refused('model=x', 400, 'VALIDATION_ERROR', { 'content-type': 'application/x-www-form-urlencoded' })
+  await refused('model=x', 415, 'UNSUPPORTED_MEDIA_TYPE', {
+    'content-type': 'application/x-www-form-urlencoded',
+  })
   const unknown = await refused({ ...seedBody(textToVideo), webhookURL: 'x' }, 400, 'VALIDATION_ERROR')
   assert.match(unknown.message, /did you mean "webhookUrl"/)
 })

@@ -71,7 +71,20 @@ test('the leniency reaches into arrays of objects, and the given value is not ch
 
 test('a value of another shape than its schema stays as it is', () => {
   const schema = { type: 'object', properties: { shots: { type: 'array', items: { type: 'integer' } } } }
-  same(schema, [[1], 'x', null, 3, { shots: 'x' }, { shots: { 0: '1' } }, { other: '1' }, { shots: null }])
+  same(schema, [[1], 'x', null, 3, { shots: 'x' }, { shots: { 0: '1' } }, { other: '1' }, { other: null }])
+})
+
+test('null for a known field is left out, at any depth, unless the schema takes null', () => {
+  const shot = {
+    type: 'object',
+    properties: { prompt: { type: 'string' }, seconds: { type: ['integer', 'null'] } },
+  }
+  const schema = {
+    type: 'object',
+    properties: { shots: { type: 'array', items: shot }, seed: { type: 'integer' } },
+  }
+  const given = { shots: [{ prompt: null, seconds: null }, null], seed: null, other: null }
+  assert.deepEqual(lenient(schema, given), { shots: [{ seconds: null }, null], other: null })
 })
 
 test('fields named like parts of every object are copied as plain fields', () => {

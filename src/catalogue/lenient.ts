@@ -1,9 +1,9 @@
-import type { JsonSchema } from '../json-schema.ts'
+import { type JsonSchema, takesNull } from '../json-schema.ts'
 
 /**
  * A copy of `value` with the leniency of the contract: where the schema has a string with options, a number
  * or boolean whose text is an option is taken for it; where it has an integer, number or boolean, its plain
- * text is. Everything else stays as it is, for the schema to judge.
+ * text is; and null for a known field is left out. Everything else stays as it is, for the schema to judge.
  */
 export function lenient(schema: JsonSchema, value: unknown): unknown {
   if (Array.isArray(value)) {
@@ -13,9 +13,11 @@ export function lenient(schema: JsonSchema, value: unknown): unknown {
   if (value !== null && typeof value === 'object') {
     const properties = (schema.properties ?? {}) as Record<string, JsonSchema>
     return Object.fromEntries(
-      Object.entries(value).map(([name, item]) => {
+      Object.entries(value).flatMap(([name, item]) => {
         const inner = Object.hasOwn(properties, name) ? properties[name] : undefined
-        return [name, inner === undefined ? item : lenient(inner, item)]
+        if (inner === undefined) return [[name, item]]
+        // typed clients write null for what they leave out
+        return item === null && !takesNull(inner) ? [] : [[name, lenient(inner, item)]]
       }),
     )
   }

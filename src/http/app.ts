@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
-import { check, compile, sentence } from '../json-schema.ts'
+import type { JsonSchema } from '../json-schema.ts'
 import { adminGetUserRoute } from './admin-get-user.ts'
 import { adminListOverridesRoute } from './admin-list-overrides.ts'
 import { adminRemoveOverrideRoute } from './admin-remove-override.ts'
 import { adminSetOverrideRoute } from './admin-set-override.ts'
+import { takeJson } from './body.ts'
 import { acceptCallbacks } from './callbacks.ts'
 import { cancelJobRoute } from './cancel-job.ts'
 import { catalogModelRoute } from './catalog/get-model.ts'
@@ -32,10 +32,12 @@ import { listJobsRoute } from './list-jobs.ts'
 import { listModelsRoute } from './list-models.ts'
 import { listProvidersRoute } from './list-providers.ts'
 import { listWebhookDeliveriesRoute } from './list-webhook-deliveries.ts'
+import { answerUnknown, rewriteUrl } from './methods.ts'
 import { presignUploadRoute } from './presign-upload.ts'
 import { providerModelsRoute } from './provider-models.ts'
 import { acceptUploads } from './put-upload.ts'
 import { redeliverWebhookRoute } from './redeliver-webhook.ts'
+import { bodyCheck, refuseRepeated, textCheck } from './request-check.ts'
 import { type AnyRoute, register } from './route.ts'
 import { serveSamples } from './samples.ts'
 import type { Services } from './services.ts'
@@ -83,16 +85,14 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
     // a large upload over a slow line takes as long as its URL is good for
     requestTimeout: 15 * 60_000,
     http: { requireHostHeader: false },
-    // an id of any length is looked for, and not found
-    routerOptions: { maxParamLength: 2_000 },
+    // an id of any length that a header can have is looked for, and not found
+    routerOptions: { maxParamLength: 100_000, ignoreTrailingSlash: true },
+    rewriteUrl,
     clientErrorHandler: (error, socket) =>
       answerClientError(error, socket as Socket, newId('req', services.clock.now())),
     forceCloseConnections: 'idle',
     // what came before the door was shut is served as ever, not refused in a form of Fastify's own
     return503OnClosing: false,
-    // fields of these names are own properties of the parsed body, refused like any other unknown field
-    onProtoPoisoning: 'ignore',
-    onConstructorPoisoning: 'ignore',
     // of a URL that no route can be looked up for
     frameworkErrors(error, request, reply) {
       reply.header('x-request-id', request.id)
@@ -102,28 +102,17 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
       saneRequestId(request.headers['x-request-id']) ?? newId('req', services.clock.now()),
   })
   app.setValidatorCompiler(({ schema, httpPart }) => {
-    const isBody = httpPart === 'body'
-    const validate = compile(schema as object, isBody ? 'json' : 'text')
-    return (data) => {
-      const issues = check(validate, data, '')
-      if (issues.length === 0) return { value: data }
-      const message = sentence(issues, isBody ? 'The body' : 'The query')
-      return { error: new ApiError('VALIDATION_ERROR', message, { issues }) }
-    }
+    return httpPart === 'body' ? bodyCheck(schema as JsonSchema) : textCheck(schema as JsonSchema)
   })
   app.setErrorHandler(answerError)
-  app.setNotFoundHandler((request, reply) =>
-    answerError(
-      new ApiError('NOT_FOUND', `There is no ${request.method} ${request.url.split('?')[0]}.`),
-      request,
-      reply,
-    ),
-  )
   app.decorateRequest('caller')
   knowProxies(app, services.proxies)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
+  answerUnknown(app)
+  takeJson(app)
+  refuseRepeated(app)
   letGoAtClosing(app, services)
   for (const declared of routes) register(app, services, declared)
   serveHealth(app, services)

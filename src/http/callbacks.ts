@@ -33,6 +33,7 @@ export function acceptCallbacks(app: FastifyInstance, services: Services): void 
       '/callbacks/:upstream/:token',
       {
         bodyLimit: maxBytes,
+        config: { takesAnyBody: true },
         // before the body is read
         onRequest: async ({ params }) => void readAddress(params),
       },

@@ -2,39 +2,53 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { CommitUnknown, isUnavailable, isUnstorableText } from '../db.ts'
 import { ApiError, type ApiErrorCode } from '../errors.ts'
+import type { Issue } from '../json-schema.ts'
 import { isStorageAway } from '../storage/storage.ts'
+import { uploadIt } from '../url-fault.ts'
+import { notJson } from './body.ts'
 
 /** Answers any thrown thing in the documented form; what is not meant for clients is only logged. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   // the request log tells of it
   if (isHangUp(error, request)) return reply.status(400).send()
   const apiError = toApiError(error, request)
+  const { code, details } = apiError
+  const message = brief(apiError.message)
   if (apiError.status >= 500) request.log.error({ err: apiError.cause ?? error }, apiError.code)
   if (apiError.status === 429 || apiError.status === 503) {
     reply.header('retry-after', String(apiError.details?.retryAfter ?? 5))
   }
   return reply.status(apiError.status).send({
     success: false,
-    error: {
-      code: apiError.code,
-      message: apiError.message,
-      ...(apiError.details && { details: apiError.details }),
-    },
+    error: { code, message, ...(details && { details: briefly(details) }) },
     requestId: request.id,
   })
+}
+
+/** The longest word of a client that is repeated to it; no name or id is as long. */
+const longestWord = 200
+const longestMessage = 2_000
+
+/** A message that repeats what the client has sent, as far as one wants to read it. */
+function brief(text: string): string {
+  const words = text.replace(/\S{201,}/g, (word) => `${word.slice(0, longestWord / 2)}…`)
+  return words.length > longestMessage ? `${words.slice(0, longestMessage)}…` : words
+}
+
+function briefly(details: Record<string, unknown>): Record<string, unknown> {
+  if (!Array.isArray(details.issues)) return details
+  const issues = (details.issues as Issue[]).map(({ path, message }) => ({
+    path: brief(path),
+    message: brief(message),
+  }))
+  return { ...details, issues }
 }
 
 // What Fastify itself refuses, by its error codes.
 const refusals: Record<string, ConstructorParameters<typeof ApiError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: [
     'PAYLOAD_TOO_LARGE',
-    'The body is too large: at most 1 MB of JSON, or the maxSize of an upload.',
-  ],
-  FST_ERR_CTP_INVALID_JSON_BODY: ['VALIDATION_ERROR', 'The body is not valid JSON.'],
-  FST_ERR_CTP_EMPTY_JSON_BODY: ['VALIDATION_ERROR', 'The body is empty: send a JSON object.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
-    'VALIDATION_ERROR',
-    'Send the body as JSON, with "Content-Type: application/json".',
+    `The body is too large: at most 1 MB of JSON, or the maxSize of an upload. Is it a file, ${uploadIt}.`,
   ],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
     'VALIDATION_ERROR',
@@ -45,6 +59,7 @@ const refusals: Record<string, ConstructorParameters<typeof ApiError>> = {
 function toApiError(error: unknown, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error
   const { code, statusCode, message } = error as FastifyError
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return notJson(request)
   const refusal = refusals[code]
   if (refusal !== undefined) {
     const [name, text] = refusal

@@ -3,6 +3,8 @@ import type { Static, TSchema } from 'typebox'
 import type { Caller } from '../accounts/authenticate.ts'
 import type { KeyScope } from '../accounts/keys.ts'
 import { ApiError, type ApiErrorCode } from '../errors.ts'
+import { readKey } from './api-key.ts'
+import { takeNoBody } from './body.ts'
 import { clientAddress } from './client-address.ts'
 import { EventStream, sendEvents } from './event-stream.ts'
 import { Prepared, sendPrepared } from './prepared.ts'
@@ -141,7 +143,7 @@ export function register(app: FastifyInstance, services: Services, declared: Any
     },
   }
   if (method === 'GET' || body) app.route(options)
-  else app.register(async (scope) => ignoreBody(scope).route(options))
+  else app.register(async (scope) => takeNoBody(scope).route(options))
 }
 
 function authenticate(services: Services, scope: RouteScope, request: FastifyRequest): Promise<Caller> {
@@ -165,13 +167,6 @@ async function takeOfKey({ rateLimits }: Services, caller: Caller): Promise<void
   await rateLimits.take({ key: keyId, most: requestsPerMinute, windowSeconds: 60, subject: 'This API key' })
 }
 
-/** Clients send an empty body under any content type, or an empty object, where there is nothing to say. */
-function ignoreBody(scope: FastifyInstance): FastifyInstance {
-  scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('*', { parseAs: 'buffer' }, async () => undefined)
-  return scope
-}
-
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | undefined
@@ -179,10 +174,4 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     whenAway?: ApiErrorCode
   }
-}
-
-function readKey(request: FastifyRequest): string | undefined {
-  const bearer = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-  const header = request.headers['x-api-key']
-  return bearer ?? (typeof header === 'string' && header !== '' ? header.trim() : undefined)
 }
