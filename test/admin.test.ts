@@ -189,6 +189,27 @@ test('what names nobody, no model or no terms, or both of two, is refused with e
   )
 })
 
+test('a markup is for everybody: set, listed, and taken away; beside a user or other terms it is refused', async () => {
+  const { id, createdAt, ...rest } = await set({ markup: '12.50', providerId: 'kling' })
+  assert.equal(new Date(createdAt).toISOString(), createdAt)
+  const nobody = { userId: null, segment: null, modelSlug: null, providerId: 'kling' }
+  const terms = { kind: 'percentage_markup', percentage: '12.5', priceMicroCents: null, factors: null }
+  assert.deepEqual(rest, { ...nobody, ...terms, note: null })
+  assert.equal(await estimate(), 393_750)
+  const listed = (await ask('GET', '/price-overrides')).body.overrides
+  assert.ok(listed.some((override: { id: string }) => override.id === id))
+  await refused(
+    { markup: '5', userId: customer.userId, percentage: '5' },
+    ['userId', 'percentage'],
+    /beside markup/,
+  )
+  for (const markup of ['-1', '+1', '1000.1', '1e2', '', '5%']) {
+    await refused({ markup }, ['markup'], /a plain decimal from 0 to 1000/)
+  }
+  assert.equal((await ask('DELETE', `/price-overrides/${id}`)).status, 200)
+  assert.equal(await estimate(), 350_000)
+})
+
 test('terms that no price can be made of are refused', async () => {
   for (const percentage of ['0', '0.0', '100.1', '101', '-5', '1e1', ' 5', '5%', '', 'NaN']) {
     await refused(

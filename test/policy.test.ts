@@ -333,6 +333,8 @@ for (const { terms, cost, discounted, shown } of kinds) {
     assert.equal(estimate.baseCostMicroCents, listCost)
     assert.equal(estimate.estimatedCostMicroCents, cost)
     assert.deepEqual([estimate.hasDiscount, estimate.discounted], [true, discounted])
+    const agreed = { component: 'agreed_price', costMicroCents: cost - listCost, value: terms.kind }
+    assert.deepEqual(estimate.breakdown.at(-1), agreed)
 
     const { body: job } = await post('submit', customer.key, body())
     assert.equal(job.costMicroCents, cost)
@@ -377,7 +379,43 @@ test('an override that makes it dearer is charged, but is no discount', async ()
   const estimate = await estimated(key)
   assert.equal(estimate.estimatedCostMicroCents, 500_000)
   assert.deepEqual([estimate.hasDiscount, estimate.discounted], [false, null])
+  assert.equal(estimate.breakdown.at(-1).costMicroCents, 500_000 - listCost)
   assert.equal((await post('submit', key, body())).body.costMicroCents, 500_000)
+})
+
+test("a markup is part of everybody's list price: in catalog, docs, estimates and charges, at every server", async () => {
+  const customer = await makeCustomer(pool)
+  const agreed = await makeCustomer(pool)
+  await override({ userId: agreed.userId }, { kind: 'percentage_discount', percentage: '50' })
+  const { quoteId } = await estimated(customer.key)
+  const page = `/docs/models/${textToVideo}.md`
+  const before = (await get(page, undefined)).body
+  const set = (percentage: string, scope: PriceOverride['scope'] = 'all') =>
+    setOverride(pool, { subject: 'everybody', scope, kind: 'percentage_markup', percentage })
+  const wide = await set('100')
+  // 84,000 × 1.125 × 5
+  const own = await set('12.5', { providerId: 'kling-plus' })
+  const estimate = await estimated(customer.key)
+  assert.deepEqual([estimate.baseCostMicroCents, estimate.estimatedCostMicroCents], [472_500, 472_500])
+  assert.deepEqual([estimate.hasDiscount, estimate.discounted], [false, null])
+  assert.deepEqual(estimate.breakdown[0], { component: 'base_generation', costMicroCents: 94_500 })
+  const half = await estimated(agreed.key)
+  assert.deepEqual([half.baseCostMicroCents, half.estimatedCostMicroCents], [472_500, 236_250])
+  for (const server of [gateway, second]) {
+    const { body: job } = await server.call('POST', '/v1/jobs/submit', { key: customer.key, body: body() })
+    assert.equal(job.costMicroCents, 472_500)
+    assert.deepEqual(await chargeOf(job.jobId), { charged: 472_500n, basis: 'list' })
+  }
+  for (const pricing of await shownPricings(customer.key)) assert.equal(pricing.baseCostMicroCents, 94_500)
+  const open = await openly(`/v1/catalog/models/${textToVideo}`, has('94500'))
+  assert.equal(open.body.pricing.baseCostMicroCents, 94_500)
+  const shown = await openly(page, (answer) => answer.body !== before)
+  assert.match(shown.body, /94,500 micro-cents per second \(\$0\.0945\/second\)/)
+  assert.match(shown.body, /94,500 × 5 × 1 = 472,500 micro-cents/)
+  assert.equal((await post('submit', customer.key, body({ quoteId }))).body.costMicroCents, listCost)
+  for (const { id } of [wide, own]) await removeOverride(pool, id)
+  assert.equal((await estimated(customer.key)).estimatedCostMicroCents, listCost)
+  await openly(`/v1/catalog/models/${textToVideo}`, lacks('94500'))
 })
 
 test('a quote costs what it says after the override was taken away', async () => {

@@ -24,6 +24,9 @@ export interface User {
   unknownOutcome: UnknownOutcome
   balanceMicroCents: number
   testBalanceMicroCents: number
+  /** What debits took that the balance did not have; paid by the next credits. */
+  owedMicroCents: number
+  testOwedMicroCents: number
   createdAt: string
 }
 
@@ -39,13 +42,19 @@ interface UserRow {
   unknown_outcome: UnknownOutcome
   live: bigint
   test: bigint
+  owed: bigint
+  test_owed: bigint
   created_at: Date
 }
 
 const columns = `u.id, u.email, u.name, u.status, u.concurrency_limit, u.segments, u.allowed_models, u.retention_days,
   u.unknown_outcome, u.created_at,
-  (select balance_micro_cents from accounts where user_id = u.id and mode = 'live') as live,
-  (select balance_micro_cents from accounts where user_id = u.id and mode = 'test') as test`
+  live.balance_micro_cents as live, live.owed_micro_cents as owed,
+  test.balance_micro_cents as test, test.owed_micro_cents as test_owed`
+
+const tables = `users u
+  join accounts live on live.user_id = u.id and live.mode = 'live' and live.kind = 'balance'
+  join accounts test on test.user_id = u.id and test.mode = 'test' and test.kind = 'balance'`
 
 function toUser(row: UserRow): User {
   return {
@@ -60,6 +69,8 @@ function toUser(row: UserRow): User {
     unknownOutcome: row.unknown_outcome,
     balanceMicroCents: Number(row.live),
     testBalanceMicroCents: Number(row.test),
+    owedMicroCents: Number(row.owed),
+    testOwedMicroCents: Number(row.test_owed),
     createdAt: row.created_at.toISOString(),
   }
 }
@@ -91,7 +102,7 @@ export async function createUser(
 /** Finds a user by id or e-mail address. */
 export async function findUser(db: Db, idOrEmail: string): Promise<User | undefined> {
   const { rows } = await db.query<UserRow>(
-    `select ${columns} from users u where u.id = $1 or lower(u.email) = lower($1)`,
+    `select ${columns} from ${tables} where u.id = $1 or lower(u.email) = lower($1)`,
     [idOrEmail],
   )
   return rows[0] && toUser(rows[0])
@@ -100,7 +111,7 @@ export async function findUser(db: Db, idOrEmail: string): Promise<User | undefi
 /** The newest users. */
 export async function listUsers(db: Db, limit: number): Promise<User[]> {
   const { rows } = await db.query<UserRow>(
-    `select ${columns} from users u order by u.created_at desc, u.id limit $1`,
+    `select ${columns} from ${tables} order by u.created_at desc, u.id limit $1`,
     [limit],
   )
   return rows.map(toUser)

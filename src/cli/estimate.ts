@@ -8,7 +8,6 @@ interface Estimate {
   baseCostMicroCents: number
   estimatedCostMicroCents: number
   breakdown: { component: string; costMicroCents: number; value?: string; multiplier?: string }[]
-  discounted: { type: string; percentage?: number; savedMicroCents: number } | null
 }
 
 export function addEstimateCommand(program: Command): void {
@@ -40,33 +39,19 @@ function readOwn(text: string, before: Field[] = []): Field[] {
 }
 
 function describe(estimate: Estimate): string[] {
-  const { baseCostMicroCents, estimatedCostMicroCents, breakdown, discounted } = estimate
-  const rows = breakdown.map((part) => [
-    part.component,
-    part.value ?? '',
-    part.multiplier === undefined ? '' : `× ${part.multiplier}`,
-    signed(part.costMicroCents),
+  const { baseCostMicroCents, estimatedCostMicroCents, breakdown } = estimate
+  const rows = breakdown.flatMap((part) => [
+    ...(part.component === 'agreed_price' ? [['list price', '', '', dollars(baseCostMicroCents)]] : []),
+    [
+      part.component,
+      part.value ?? '',
+      part.multiplier === undefined ? '' : `× ${part.multiplier}`,
+      dollars(part.costMicroCents),
+    ],
   ])
-  const discount =
-    discounted === null
-      ? []
-      : [
-          ['full price', '', '', dollars(baseCostMicroCents)],
-          [
-            'discount',
-            discounted.type,
-            discounted.percentage === undefined ? '' : `${discounted.percentage} %`,
-            signed(-discounted.savedMicroCents),
-          ],
-        ]
   return table([
     ['component', 'value', 'factor', 'adds'],
     ...rows,
-    ...discount,
     ['total', '', '', dollars(estimatedCostMicroCents)],
   ])
-}
-
-function signed(microCents: number): string {
-  return microCents < 0 ? `-${dollars(-microCents)}` : dollars(microCents)
 }

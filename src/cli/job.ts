@@ -6,7 +6,15 @@ import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
 import { type JobStatus, progressOf } from '../jobs/read.ts'
 import { count } from './arguments.ts'
 import { describeReport } from './job-report.ts'
+import { amount, note, oneOf, usdOption } from './money.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
+
+interface RefundOptions {
+  note: string
+  amount?: bigint
+  usd?: bigint
+  json?: boolean
+}
 
 export function addJobCommands(program: Command): void {
   const job = program.command('job').description("Look at jobs with an operator's eyes.")
@@ -54,6 +62,38 @@ export function addJobCommands(program: Command): void {
           { jobs },
           table([['job', 'status', 'model', 'cost', 'margin', 'user', 'created'], ...rows]),
         )
+      })
+    })
+  job
+    .command('refund')
+    .description(
+      'Give the customer of a job that has ended money back, of what is left of its charge: goodwill. The same note for the same job is the same goodwill, and gives nothing twice.',
+    )
+    .argument('<job>', 'job id')
+    .requiredOption('--note <text>', 'why; kept in the ledger', note)
+    .option('--amount <microcents>', 'all that is left by default; 1,000,000 are $1.00', amount)
+    .addOption(usdOption('--amount'))
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExample:\n  filmgate job refund job_… --usd 0.10 --note "late, ticket 4711"')
+    .action(async (jobId: string, options: RefundOptions, command: Command) => {
+      const sum = oneOf(command, '--amount', options.amount, options.usd)
+      if (sum === 0n) command.error('error: the amount must be more than 0', { exitCode: 2 })
+      const { refundJob } = await import('../jobs/goodwill.ts')
+      await withDatabase(async ({ pool }) => {
+        const given = await refundJob(pool, jobId, { amountMicroCents: sum, note: options.note })
+        if (given === undefined) throw new CommandFailed(`there is no job ${jobId}`)
+        if ('refused' in given) throw new CommandFailed(`${given.refused}; nothing was changed`)
+        const { amountMicroCents, refundedMicroCents, isRepeated } = given
+        const document = {
+          jobId,
+          amountMicroCents: Number(amountMicroCents),
+          refundedMicroCents: Number(refundedMicroCents),
+          isRepeated,
+        }
+        const did = isRepeated ? 'This note had given' : 'Gave'
+        print(options, document, [
+          `${did} ${dollars(amountMicroCents)} back; ${dollars(refundedMicroCents)} of the charge in all.`,
+        ])
       })
     })
   job

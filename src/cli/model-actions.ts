@@ -6,13 +6,14 @@ import { slugHint } from '../catalogue/nearest-slug.ts'
 import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
 import { defaultPrice } from '../policy/default-price.ts'
+import { listPricing } from '../policy/list-price.ts'
 import { toDocument } from '../policy/override-document.ts'
 import { hint } from '../policy/override-request.ts'
 import { loadPolicy, type Policy } from '../policy/policy.ts'
 import { listOverrides } from '../policy/price-overrides.ts'
 import { setVersion, setVisibility, type Visibility } from '../policy/settings.ts'
 import { currentVersion, statusOf } from '../policy/versions.ts'
-import { mostSpecific } from '../pricing/override.ts'
+import { scopeRank } from '../pricing/override.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { describeOverrides } from './override-table.ts'
 import { printUser, requireUser } from './user.ts'
@@ -92,7 +93,7 @@ export function requireModel(slug: string): Model {
 
 async function printModel(pool: pg.Pool, model: Model, options: Output): Promise<void> {
   const [policy, stored] = await Promise.all([loadPolicy(pool), listOverrides(pool)])
-  const overrides = stored.filter((override) => mostSpecific([override], model).length > 0).map(toDocument)
+  const overrides = stored.filter(({ scope }) => scopeRank(scope, model) > 0).map(toDocument)
   const rule = policy.visibility.get(model.slug) ?? { visibility: 'public', segments: [] }
   const versions = model.versions.map((version) => describeVersion(policy, model, version))
   const { slug, name, provider, capability } = model
@@ -124,7 +125,9 @@ function describeVersion(policy: Policy, model: Model, version: ModelVersion) {
     status: statusOf(policy, model, version),
     catalogueStatus: version.status,
     isCurrent: currentVersion(policy, model) === version,
-    defaultPriceMicroCents: Number(defaultPrice(model, version, []).costMicroCents),
+    defaultPriceMicroCents: Number(
+      defaultPrice(model, version, [], listPricing(policy, model, version)).costMicroCents,
+    ),
     requestsPerMinute: settings?.requestsPerMinute ?? null,
     requestsPerDay: settings?.requestsPerDay ?? null,
   }

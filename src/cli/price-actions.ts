@@ -1,10 +1,16 @@
 import { loadCatalogue } from '../catalogue/load.ts'
 import { dollars } from '../dollars.ts'
-import { effectsOf, type PriceEffect } from '../policy/default-price.ts'
-import { toDocument } from '../policy/override-document.ts'
-import { findSubject, readOverride } from '../policy/override-request.ts'
+import { effectsOf, effectsOfMarkup, type PriceEffect } from '../policy/default-price.ts'
+import { type OverrideDocument, toDocument } from '../policy/override-document.ts'
+import { findSubject, readMarkup, readOverride } from '../policy/override-request.ts'
 import { loadPolicy } from '../policy/policy.ts'
-import { listOverrides, removeOverride, setOverride } from '../policy/price-overrides.ts'
+import {
+  listMarkups,
+  listOverrides,
+  ofCustomers,
+  removeOverride,
+  setOverride,
+} from '../policy/price-overrides.ts'
 import type { Pricing } from '../pricing/price.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { describeOverrides } from './override-table.ts'
@@ -15,7 +21,7 @@ export interface SetOptions {
   model?: string
   provider?: string
   discount?: string
-  fixed?: number
+  fixed?: bigint
   factor?: Pricing['factors']
   note?: string
   json?: boolean
@@ -33,6 +39,7 @@ const names = {
   modelSlug: '--model',
   providerId: '--provider',
   percentage: '--discount',
+  markup: '<percent>',
   priceMicroCents: '--fixed',
   factors: '--factor',
   beforeFactor: '--factor ',
@@ -48,21 +55,60 @@ export async function setPrice(options: SetOptions): Promise<void> {
       modelSlug: options.model,
       providerId: options.provider,
       percentage: options.discount,
-      priceMicroCents: options.fixed,
+      priceMicroCents: options.fixed === undefined ? undefined : Number(options.fixed),
       factors: options.factor,
     }
     const read = await readOverride(pool, catalogue, request, names)
     if ('issues' in read) throw failure(read.issues)
+    if (read.override.subject === 'everybody') throw new Error('no option of this command is for everybody')
     const stored = await setOverride(pool, { ...read.override, note: options.note })
     const [policy, ofSubject] = await Promise.all([loadPolicy(pool), listOverrides(pool, stored.subject)])
-    const effects = effectsOf(catalogue, policy, stored, ofSubject)
-    const override = toDocument(stored)
-    print(options, { ...override, effects }, [
-      ...describeOverrides([override]),
-      '',
-      ...describeEffects(effects),
-    ])
+    printEffects(options, toDocument(stored), effectsOf(catalogue, policy, stored, ofCustomers(ofSubject)))
   })
+}
+
+export interface MarkupOptions {
+  model?: string
+  provider?: string
+  note?: string
+  json?: boolean
+}
+
+/** Sets a markup, and shows what it does to the default prices of the catalogue. */
+export async function setMarkup(percentage: string, options: MarkupOptions): Promise<void> {
+  const catalogue = loadCatalogue()
+  const scope = { modelSlug: options.model, providerId: options.provider }
+  const read = readMarkup(catalogue, percentage, scope, names)
+  if ('issues' in read) throw failure(read.issues)
+  await withDatabase(async ({ pool }) => {
+    const stored = await setOverride(pool, { ...read.override, note: options.note })
+    const effects = effectsOfMarkup(catalogue, await loadPolicy(pool), stored)
+    printEffects(options, toDocument(stored), effects)
+  })
+}
+
+/** Lists the markups. */
+export async function listMarkupsOf(options: { json?: boolean }): Promise<void> {
+  await withDatabase(async ({ pool }) => {
+    const markups = (await listMarkups(pool)).map(toDocument)
+    print(options, { markups }, markups.length === 0 ? ['there is no markup'] : describeOverrides(markups))
+  })
+}
+
+/** Takes a markup away. */
+export async function removeMarkup(id: string, options: { json?: boolean }): Promise<void> {
+  await withDatabase(async ({ pool }) => {
+    if (!(await removeOverride(pool, id, 'markup'))) throw new CommandFailed(`there is no markup ${id}`)
+    print(options, { id, removed: true }, [`removed ${id}`])
+  })
+}
+
+function printEffects(options: { json?: boolean }, override: OverrideDocument, effects: PriceEffect[]): void {
+  print(options, { ...override, effects }, [
+    ...describeOverrides([override]),
+    '',
+    ...describeEffects(effects),
+  ])
 }
 
 /** Lists the overrides of all, or of one user or segment. */
@@ -90,7 +136,7 @@ function failure(issues: { path: string; message: string }[]): CommandFailed {
 const mostEffects = 10
 
 function describeEffects(effects: PriceEffect[]): string[] {
-  if (effects.length === 0) return ['This changes no price: more specific overrides stand before it.']
+  if (effects.length === 0) return ['This changes no price: more specific ones stand before it.']
   const rows = effects
     .slice(0, mostEffects)
     .map(({ modelSlug, listMicroCents, costMicroCents }) => [

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Pricing } from '../pricing/price.ts'
-import type { ListOptions, SetOptions } from './price-actions.ts'
+import { microCents, note, oneOf, usdOption } from './money.ts'
+import type { ListOptions, MarkupOptions, SetOptions } from './price-actions.ts'
 
 const examples = `
 Of several overrides the most specific counts: a user's before a segment's, then a model's before a provider's before all.
@@ -13,7 +14,10 @@ Examples:
   filmgate price override set --user ada@example.com --factor duration.10=1.8 --factor quality.pro=1.2`
 
 export function addPriceCommands(program: Command): void {
-  const price = program.command('price').description('Agree other prices with users and segments.')
+  const price = program
+    .command('price')
+    .description('Mark prices up for everybody, and agree others with users and segments.')
+  addMarkupCommands(price)
   const override = price.command('override').description("Set terms that stand above the catalogue's prices.")
   override
     .command('set')
@@ -24,11 +28,15 @@ export function addPriceCommands(program: Command): void {
     .option('--provider <provider>', "this provider's models only")
     .option('--discount <percent>', 'taken off the price, such as 12.5')
     .option('--fixed <microcents>', 'price of a job whatever its input; 1,000,000 are $1.00', microCents)
+    .addOption(usdOption('--fixed'))
     .option('--factor <field.option=multiplier>', "in the catalogue's place; may be given again", readFactor)
-    .option('--note <text>', 'why')
+    .option('--note <text>', 'why', note)
     .option('--json', 'print one JSON document')
     .addHelpText('after', examples)
-    .action(async (options: SetOptions) => (await actions()).setPrice(options))
+    .action(async ({ usd, ...options }: SetOptions & { usd?: bigint }, command: Command) => {
+      const fixed = oneOf(command, '--fixed', options.fixed, usd)
+      await (await actions()).setPrice({ ...options, ...(fixed !== undefined && { fixed }) })
+    })
   override
     .command('list')
     .description('List the overrides of all, or of one user or segment, oldest first.')
@@ -44,13 +52,42 @@ export function addPriceCommands(program: Command): void {
     .action(async (id: string, options: { json?: boolean }) => (await actions()).removePrice(id, options))
 }
 
+const markupExamples = `
+Of several markups the most specific counts: a model's before a provider's before all; 0 takes a model out of a wider one.
+Setting another one for the same models replaces the one before. Overrides of users and segments come on top.
+
+Examples:
+  filmgate price markup 20
+  filmgate price markup 35 --provider kling
+  filmgate price markup 0 --model kling/kling-omni-o1/image-to-video
+  filmgate price markup list`
+
+function addMarkupCommands(price: Command): void {
+  const markup = price
+    .command('markup')
+    .description("Put a percentage on everybody's list price, for one model, those of a provider or all.")
+    .argument('<percent>', 'put on the price, from 0 to 1000, such as 12.5')
+    .option('--model <slug>', 'this model only')
+    .option('--provider <provider>', "this provider's models only")
+    .option('--note <text>', 'why', note)
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', markupExamples)
+    .action(async (percent: string, options: MarkupOptions) => (await actions()).setMarkup(percent, options))
+  markup
+    .command('list')
+    .description('List the markups, oldest first.')
+    .option('--json', 'print one JSON document')
+    .action(async (options: { json?: boolean }) => (await actions()).listMarkupsOf(options))
+  markup
+    .command('remove')
+    .description('Take a markup away; counts from the next request on.')
+    .argument('<id>', 'id of the markup')
+    .option('--json', 'print one JSON document')
+    .action(async (id: string, options: { json?: boolean }) => (await actions()).removeMarkup(id, options))
+}
+
 // only when they are needed: with the catalogue's code every help would start three times as slowly
 const actions = () => import('./price-actions.ts')
-
-function microCents(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('give a whole number of micro-cents; 1,000,000 are $1.00')
-}
 
 /**
  * Reads one `field.option=multiplier` after those before it. No field has a dot in its name and no multiplier an equals

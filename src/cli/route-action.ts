@@ -1,4 +1,3 @@
-import type pg from 'pg'
 import { checkInput } from '../catalogue/check-input.ts'
 import type { Model, ModelVersion } from '../catalogue/load.ts'
 import { loadConfig } from '../config.ts'
@@ -9,9 +8,10 @@ import { fitDurations } from '../jobs/poll-schedule.ts'
 import { rankRoutes, successRate } from '../jobs/rank-routes.ts'
 import { type Candidate, listedCost, readRecords, readRouteStates, whyUnavailable } from '../jobs/routes.ts'
 import { sentence } from '../json-schema.ts'
-import { loadPolicy } from '../policy/policy.ts'
+import { listPricing } from '../policy/list-price.ts'
+import { loadPolicy, type Policy } from '../policy/policy.ts'
 import { currentVersion } from '../policy/versions.ts'
-import { price } from '../pricing/price.ts'
+import { type Pricing, price } from '../pricing/price.ts'
 import type { Json } from '../providers/provider.ts'
 import { openUpstreams, upstreams } from '../providers/upstreams.ts'
 import { toInput, type ValueField } from './fields.ts'
@@ -44,7 +44,9 @@ export async function showRoutes(
   const model = requireModel(slug)
   const providers = openUpstreams(loadConfig(process.env).upstreams)
   await withDatabase(async ({ pool }) => {
-    const version = await versionOf(pool, model, options.version)
+    const policy = await loadPolicy(pool)
+    const version = versionOf(policy, model, options.version)
+    const pricing = listPricing(policy, model, version)
     const input = inputOf(version, fields)
     const candidates = version.routes.flatMap((route): Candidate[] => {
       const provider = providers.find(({ name }) => name === route.upstream)
@@ -58,10 +60,10 @@ export async function showRoutes(
       standing,
       why,
       score: Number(score.toFixed(4)),
-      ...moneyOf(version, input, state.costMicroCents),
+      ...moneyOf(pricing, input, state.costMicroCents),
       ...learntOf(state.succeeded, state.failed, state.medianMs),
     }))
-    const routes: ShownRoute[] = [...ranked, ...notSetUp(version, input, candidates)]
+    const routes: ShownRoute[] = [...ranked, ...notSetUp(version, pricing, input, candidates)]
     const first = ranked.find(({ standing }) => standing === 'ready')
     const chosen = first === undefined ? null : { upstream: first.upstream, model: first.model }
     const document = { model: model.slug, version: version.version, input, chosen, routes }
@@ -69,10 +71,10 @@ export async function showRoutes(
   })
 }
 
-async function versionOf(db: pg.Pool, model: Model, asked: string | undefined): Promise<ModelVersion> {
+function versionOf(policy: Policy, model: Model, asked: string | undefined): ModelVersion {
   const version =
     asked === undefined
-      ? (currentVersion(await loadPolicy(db), model) ?? model.versions.at(-1))
+      ? (currentVersion(policy, model) ?? model.versions.at(-1))
       : model.versions.find((each) => each.version === asked)
   if (version !== undefined) return version
   const known = model.versions.map((each) => each.version)
@@ -105,7 +107,7 @@ async function readLearnt(db: Db, { slug: modelSlug, processingSeconds }: Model,
   }
 }
 
-function moneyOf({ pricing }: ModelVersion, input: Record<string, Json>, cost: bigint | undefined) {
+function moneyOf(pricing: Pricing, input: Record<string, Json>, cost: bigint | undefined) {
   if (cost === undefined) return { costMicroCents: null, marginMicroCents: null }
   const own = price(pricing, input)
   const margin = 'costMicroCents' in own ? Number(own.costMicroCents - cost) : null
@@ -121,7 +123,12 @@ function learntOf(succeeded: number, failed: number, medianMs: number) {
   }
 }
 
-function notSetUp(version: ModelVersion, input: Record<string, Json>, candidates: Candidate[]): ShownRoute[] {
+function notSetUp(
+  version: ModelVersion,
+  pricing: Pricing,
+  input: Record<string, Json>,
+  candidates: Candidate[],
+): ShownRoute[] {
   return version.routes
     .filter((route) => !candidates.some((candidate) => candidate.route === route))
     .map((route) => {
@@ -133,7 +140,7 @@ function notSetUp(version: ModelVersion, input: Record<string, Json>, candidates
         standing: 'not set up',
         why: upstream === undefined ? 'there is no adapter for it' : `set ${variablesOf(upstream)}`,
         score: null,
-        ...moneyOf(version, input, cost),
+        ...moneyOf(pricing, input, cost),
         ...learntOf(0, 0, 0),
       }
     })

@@ -13,7 +13,8 @@ import { type Job, type Submitted, waitForJob } from './wait.ts'
 export interface SubmitOptions {
   image?: string
   webhook?: string
-  maxCost?: number
+  maxCost?: bigint
+  usd?: bigint
   idempotencyKey?: string
   version?: string
   metadata?: Record<string, string>
@@ -72,7 +73,14 @@ async function send(
   try {
     return await api.call('POST', '/v1/jobs/submit', {
       headers: { 'idempotency-key': idempotencyKey },
-      body: { model, version, input, webhookUrl: webhook, metadata, maxCostMicroCents: maxCost },
+      body: {
+        model,
+        version,
+        input,
+        webhookUrl: webhook,
+        metadata,
+        maxCostMicroCents: maxCost === undefined ? undefined : Number(maxCost),
+      },
     })
   } catch (error) {
     if (!(error instanceof PassingTrouble)) throw error

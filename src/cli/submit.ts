@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Field, fieldsHelp, readField } from './fields.ts'
+import { microCents, oneOf, usdOption } from './money.ts'
 import type { SubmitOptions } from './submission.ts'
 
 const filesHelp = `  field=@file       a local file, uploaded first
@@ -24,6 +25,7 @@ export function addSubmitCommand(program: Command): void {
     .option('--out <file>', 'wait, then download to this file; more outputs get -2, -3 … in their names')
     .option('--force', 'let --out write over files')
     .option('--max-cost <microcents>', 'refuse the job, uncharged, if it costs more', microCents)
+    .addOption(usdOption('--max-cost'))
     .option('--webhook <url>', 'a public https URL to tell when the job has ended')
     .option('--metadata <name=value>', 'a note of your own, kept with the job; may be repeated', note)
     .option('--version <version>', 'version of the model; the current one by default')
@@ -31,16 +33,12 @@ export function addSubmitCommand(program: Command): void {
     .option('--json', 'print one JSON document')
     .addHelpText('after', fieldsHelp)
     .addHelpText('after', filesHelp)
-    .action(async (model: string, fields: Field[] = [], options: SubmitOptions) => {
+    .action(async (model: string, fields: Field[] = [], options: SubmitOptions, command: Command) => {
+      const maxCost = oneOf(command, '--max-cost', options.maxCost, options.usd)
       // only here: the other commands need neither bars nor the types of files
       const { submit } = await import('./submission.ts')
-      await submit(model, fields, options)
+      await submit(model, fields, { ...options, ...(maxCost !== undefined && { maxCost }) })
     })
-}
-
-function microCents(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('give a whole number of micro-cents: 1000000 are $1.00')
 }
 
 function note(text: string, before: Record<string, string> = {}): Record<string, string> {

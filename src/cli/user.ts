@@ -12,10 +12,10 @@ import {
 } from '../accounts/users.ts'
 import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
-import { credit } from '../ledger/ledger.ts'
 import { findWebhookSecrets } from '../webhooks/secrets.ts'
 import { count, finite, limit } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
+import { addUserMoneyCommands } from './user-money.ts'
 
 export function addUserCommands(program: Command): void {
   const user = program.command('user').description('Make users and give them credit.')
@@ -38,31 +38,7 @@ export function addUserCommands(program: Command): void {
         print(options, created, describe(created))
       })
     })
-  user
-    .command('credit')
-    .description('Add to the balance of a user. 1,000,000 micro-cents are $1.00.')
-    .argument('<user>', 'user id or e-mail address')
-    .argument('<amount_microcents>', 'amount in micro-cents', amount)
-    .option('--test', 'the test balance, not the live one')
-    .option('--note <text>', 'why')
-    .option('--json', 'print one JSON document')
-    .action(
-      async (
-        idOrEmail: string,
-        microCents: bigint,
-        options: { test?: boolean; note?: string; json?: boolean },
-      ) => {
-        await withDatabase(async ({ pool }) => {
-          const { userId } = await requireUser(pool, idOrEmail)
-          await credit(pool, { userId, mode: options.test ? 'test' : 'live' }, microCents, options.note)
-          const { balanceMicroCents, testBalanceMicroCents } = await requireUser(pool, userId)
-          print(options, { userId, balanceMicroCents, testBalanceMicroCents }, [
-            `live  ${dollars(balanceMicroCents)}`,
-            `test  ${dollars(testBalanceMicroCents)}`,
-          ])
-        })
-      },
-    )
+  addUserMoneyCommands(user)
   user
     .command('show')
     .description('Show a user with balances and limits.')
@@ -176,6 +152,8 @@ function describe(user: User & { webhookSecret?: string | undefined }): string[]
     ['status', user.status],
     ['live balance', dollars(user.balanceMicroCents)],
     ['test balance', dollars(user.testBalanceMicroCents)],
+    ...(user.owedMicroCents > 0 ? [['owes', dollars(user.owedMicroCents)]] : []),
+    ...(user.testOwedMicroCents > 0 ? [['owes in test mode', dollars(user.testOwedMicroCents)]] : []),
     ['jobs at once', String(user.concurrencyLimit ?? 'unlimited')],
     ['segments', user.segments.join(', ') || 'none'],
     ['private models', user.allowedModels.join(', ') || 'none'],
@@ -193,10 +171,4 @@ function email(text: string): string {
 function days(text: string): number {
   if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= 36_500) return Number(text)
   throw new InvalidArgumentError('give a whole number from 1 to 36500')
-}
-
-// 10^15 micro-cents are a billion dollars, and exact as a JSON number.
-function amount(text: string): bigint {
-  if (/^[1-9]\d{0,14}$/.test(text)) return BigInt(text)
-  throw new InvalidArgumentError('give a whole number of micro-cents from 1 to 999999999999999')
 }

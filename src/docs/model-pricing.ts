@@ -1,14 +1,25 @@
 import type { ModelVersion } from '../catalogue/load.ts'
 import { dollars, grouped } from '../dollars.ts'
 import type { JsonSchema } from '../json-schema.ts'
-import { type Price, type Pricing, price } from '../pricing/price.ts'
+import { type Decimal, roundHalfUp } from '../pricing/decimal.ts'
+import { exactBase, type Price, type Pricing, price } from '../pricing/price.ts'
 import { code, plain, sections, table } from './text.ts'
 
 const units = { per_second: 'second', per_request: 'request', per_image: 'image' }
 
 /** 70,000 micro-cents per second ($0.07/second) */
-export function baseCost({ baseCostMicroCents, unit }: Pricing): string {
-  return `${grouped(baseCostMicroCents)} micro-cents per ${units[unit]} (${dollars(baseCostMicroCents)}/${units[unit]})`
+export function baseCost(pricing: Pricing): string {
+  const base = exactBase(pricing)
+  const unit = units[pricing.unit]
+  return `${decimalText(base)} micro-cents per ${unit} (${dollars(roundHalfUp(base))}/${unit})`
+}
+
+// 78750.1250 → 78,750.125
+function decimalText({ digits, scale }: Decimal): string {
+  const text = String(digits).padStart(scale + 1, '0')
+  const fraction = text.slice(text.length - scale).replace(/0+$/, '')
+  const whole = grouped(BigInt(text.slice(0, text.length - scale)))
+  return scale === 0 || fraction === '' ? whole : `${whole}.${fraction}`
 }
 
 /** 350,000 micro-cents ($0.35) */
@@ -35,13 +46,12 @@ export function defaultPrice(version: ModelVersion): { price: Price; input: Reco
 export function pricingText(version: ModelVersion): string {
   const { pricing } = version
   const fields = Object.keys(pricing.factors)
-  const base = pricing.baseCostMicroCents
-  if (fields.length === 0) {
-    return `Flat price: every job costs **${amount(base)}**, whatever its input.`
-  }
   const { price: byDefault } = defaultPrice(version)
+  if (fields.length === 0) {
+    return `Flat price: every job costs **${amount(byDefault.costMicroCents)}**, whatever its input.`
+  }
   const used = byDefault.breakdown.slice(1)
-  const worked = [grouped(base), ...used.map(({ multiplier }) => multiplier)].join(' × ')
+  const worked = [decimalText(exactBase(pricing)), ...used.map(({ multiplier }) => multiplier)].join(' × ')
   const options = used.map(({ component, value }) => optionText(component, value ?? '')).join(', ')
   return sections(
     `Base cost: ${baseCost(pricing)}.`,

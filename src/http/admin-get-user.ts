@@ -40,6 +40,12 @@ export const adminGetUserRoute = route({
     }),
     balanceMicroCents: microCents,
     testBalanceMicroCents: microCents,
+    owedMicroCents: Type.Integer({
+      minimum: 0,
+      description:
+        'What debits took that the balance did not have. Live submits are refused until credits have paid it.',
+    }),
+    testOwedMicroCents: Type.Integer({ minimum: 0, description: 'The same in test mode.' }),
     createdAt: moment,
   }),
   example: {
@@ -54,6 +60,8 @@ export const adminGetUserRoute = route({
     unknownOutcome: 'refund',
     balanceMicroCents: 25_000_000,
     testBalanceMicroCents: 5_000_000,
+    owedMicroCents: 0,
+    testOwedMicroCents: 0,
     createdAt: '2026-11-20T12:00:00.000Z',
   },
   errors: ['FORBIDDEN', 'USER_NOT_FOUND', 'VALIDATION_ERROR'],

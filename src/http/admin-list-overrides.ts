@@ -10,7 +10,8 @@ export const adminListOverridesRoute = route({
   method: 'GET',
   path: '/v1/admin/price-overrides',
   name: 'List price overrides',
-  summary: 'The price overrides of all, or of one user or segment, oldest first. For operators.',
+  summary:
+    'All price overrides and markups, or the overrides of one user or segment, oldest first. For operators.',
   scope: 'admin',
   query: Type.Object(subjectFields, { additionalProperties: false }),
   answer: Type.Object({ overrides: Type.Array(overrideDocument) }),

@@ -3,8 +3,8 @@ import { storablePattern } from '../json-schema.ts'
 import type { OverrideDocument } from '../policy/override-document.ts'
 import { moment, orNull } from './schemas.ts'
 
-const userId = 'Id of the user that it is for; null where it is for a segment.'
-const segment = 'Name of the segment that it is for; null where it is for a user.'
+const userId = 'Id of the user that it is for; null where it is for a segment or everybody.'
+const segment = 'Name of the segment that it is for; null where it is for a user or everybody.'
 const factors = Type.Record(Type.String(), Type.Record(Type.String(), Type.String()), {
   description:
     'Multipliers in place of the catalogue\'s, by field and option: {"duration": {"10": "1.8"}}. Exact decimals, as text.',
@@ -25,8 +25,12 @@ export const overrideDocument = Type.Object({
   providerId: orNull(
     Type.String({ description: 'Whose models it is for; all models where this is null too.' }),
   ),
-  kind: Type.Enum(['percentage_discount', 'fixed_price', 'custom_dynamic']),
-  percentage: orNull(Type.String({ description: 'What is taken off the price, an exact decimal.' })),
+  kind: Type.Enum(['percentage_discount', 'fixed_price', 'custom_dynamic', 'percentage_markup'], {
+    description: 'percentage_markup is for everybody and part of the list price.',
+  }),
+  percentage: orNull(
+    Type.String({ description: 'What is taken off the price, or put on it as markup: an exact decimal.' }),
+  ),
   priceMicroCents: orNull(microCents),
   factors: orNull(factors),
   note: orNull(Type.String()),
@@ -63,11 +67,20 @@ export const overrideBody = Type.Object(
     percentage: Type.Optional(
       Type.String({ description: 'Taken off the price: a plain decimal above 0 and at most 100, as text.' }),
     ),
+    markup: Type.Optional(
+      Type.String({
+        description:
+          'Put on the list price of everybody: a plain decimal from 0 to 1000, in percent, as text. Without userId and segment.',
+      }),
+    ),
     priceMicroCents: Type.Optional(microCents),
     factors: Type.Optional(factors),
     note: Type.Optional(
       Type.String({ maxLength: 500, pattern: storablePattern, description: 'Why, for other operators.' }),
     ),
   },
-  { additionalProperties: false, description: 'One of userId and segment, and one kind of terms.' },
+  {
+    additionalProperties: false,
+    description: 'One of userId and segment, and one kind of terms; or markup alone.',
+  },
 )

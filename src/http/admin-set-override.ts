@@ -11,7 +11,7 @@ export const adminSetOverrideRoute = route({
   path: '/v1/admin/price-overrides',
   name: 'Set a price override',
   summary:
-    "Sets the terms of a user or segment, for one model, for those of a provider or for all, in place of those that were there. The most specific terms count: a user's before a segment's, then a model's before a provider's before all. For operators.",
+    "Sets the terms of a user or segment, for one model, for those of a provider or for all, in place of those that were there. The most specific terms count: a user's before a segment's, then a model's before a provider's before all. A markup is for everybody, and the others are on top of it. For operators.",
   scope: 'admin',
   body: overrideBody,
   exampleBody: {
@@ -37,6 +37,7 @@ export const fieldNames: FieldNames = {
   modelSlug: 'modelSlug',
   providerId: 'providerId',
   percentage: 'percentage',
+  markup: 'markup',
   priceMicroCents: 'priceMicroCents',
   factors: 'factors',
   beforeFactor: 'factors.',

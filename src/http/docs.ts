@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Operation } from '../docs/operation.ts'
 import type { Found, Site } from '../docs/site.ts'
 import type { DocumentedModel } from '../docs/subject.ts'
+import { listPricing } from '../policy/list-price.ts'
 import type { Policy } from '../policy/policy.ts'
 import { currentVersion, statusOf } from '../policy/versions.ts'
 import { visibleModels } from '../policy/visibility.ts'
@@ -88,6 +89,7 @@ function documentedModels({ catalogue }: Services, policy: Policy): DocumentedMo
     const versions = model.versions.map((version) => ({
       ...version,
       status: statusOf(policy, model, version),
+      pricing: listPricing(policy, model, version),
     }))
     const current = versions.find(({ version }) => version === currentVersion(policy, model)?.version)
     return current === undefined ? [] : [{ ...model, versions, current }]

@@ -20,13 +20,14 @@ const body = Type.Object(
 )
 
 const answer = Type.Object({
-  baseCostMicroCents: microCents,
-  estimatedCostMicroCents: microCents,
+  baseCostMicroCents: Type.Integer({ minimum: 0, description: 'The list price, before your own terms.' }),
+  estimatedCostMicroCents: Type.Integer({ minimum: 0, description: 'What you would pay.' }),
   breakdown: Type.Array(
     Type.Object({
       component: Type.String(),
       costMicroCents: Type.Integer({
-        description: 'What this component adds; all of them sum to the base cost.',
+        description:
+          'What this component adds; below 0, takes off. All of them sum to the estimated cost. agreed_price is what your own terms make of the list price.',
       }),
       value: Type.Optional(Type.String()),
       multiplier: Type.Optional(Type.String()),

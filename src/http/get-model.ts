@@ -80,7 +80,7 @@ function toVersion(caller: Caller, model: Model, version: ModelVersion): Static<
     status: statusOf(policy, model, version),
     inputSchema: version.inputSchema,
     outputSchema: outputSchema(model.category),
-    pricing: toPricing(caller, model, version),
+    pricing: toPricing({ policy, caller }, model, version),
     rateLimits: {
       requestsPerMinute: settings?.requestsPerMinute ?? null,
       requestsPerDay: settings?.requestsPerDay ?? null,

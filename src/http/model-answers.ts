@@ -52,7 +52,8 @@ export const inputSchemaExample = {
 }
 
 /** A model as lists show it. */
-export function toModelSummary({ policy, caller }: Audience, model: Model): Static<typeof modelSummary> {
+export function toModelSummary(audience: Audience, model: Model): Static<typeof modelSummary> {
+  const { policy } = audience
   const current = currentVersion(policy, model)
   return {
     id: modelId(model.slug),
@@ -65,6 +66,6 @@ export function toModelSummary({ policy, caller }: Audience, model: Model): Stat
     capability: model.capability,
     currentVersion: current?.version ?? null,
     versionCount: model.versions.length,
-    currentVersionPricing: current === undefined ? null : toPricing(caller, model, current),
+    currentVersionPricing: current === undefined ? null : toPricing(audience, model, current),
   }
 }

@@ -2,13 +2,17 @@ import { type Static, Type } from 'typebox'
 import type { Caller } from '../accounts/authenticate.ts'
 import type { Model, ModelVersion } from '../catalogue/load.ts'
 import { completeInput, priceInput } from '../jobs/model-input.ts'
-import { overridesFor } from '../policy/policy.ts'
+import { listPricing } from '../policy/list-price.ts'
+import { overridesFor, type Policy } from '../policy/policy.ts'
+import { roundHalfUp } from '../pricing/decimal.ts'
 import { mostSpecific, overriddenPricing, type PriceOverride } from '../pricing/override.ts'
+import { exactBase } from '../pricing/price.ts'
 
 export const pricing = Type.Object({
   baseCostMicroCents: Type.Integer({
     minimum: 0,
-    description: 'The price before factors: 1,000,000 are US $1.00.',
+    description:
+      'The price before factors: 1,000,000 are US $1.00. Shown as a whole number, where the price of a job is computed from the exact one.',
   }),
   unit: Type.Enum(['per_second', 'per_request', 'per_image'], {
     description: 'What the base price is for; how many there are is one of the factors.',
@@ -45,15 +49,17 @@ export const pricingExample: Static<typeof pricing> = {
   factors: { duration: { '5': '5', '10': '10' }, quality: { std: '1', pro: '1.5' } },
 }
 
-/** What a version costs, on the caller's own terms where it has some. */
+/** What a version costs by the policy, on the caller's own terms where it has some. */
 export function toPricing(
-  caller: Caller | undefined,
+  { policy, caller }: { policy: Policy; caller: Caller | undefined },
   model: Model,
   version: ModelVersion,
 ): Static<typeof pricing> {
   const override = caller && overrideFor(caller, model, version)
-  const { baseCostMicroCents, unit, factors } =
-    override === undefined ? version.pricing : overriddenPricing(version.pricing, override)
+  const list = listPricing(policy, model, version)
+  const own = override === undefined ? list : overriddenPricing(list, override)
+  const { unit, factors } = own
+  const baseCostMicroCents = Number(roundHalfUp(exactBase(own)))
   return {
     baseCostMicroCents,
     unit,

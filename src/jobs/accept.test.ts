@@ -31,6 +31,7 @@ function callerWhere(states: Record<string, VersionStatus>): Caller {
     visibility: new Map(),
     versions: new Map(settings),
     overrides: { ofUser: new Map(), ofSegment: new Map() },
+    markups: [],
   }
   const rights = { segments: [], allowedModels: [], requestsPerMinute: null, expiresAt: null }
   return { keyId: 'key_1', userId: 'user_1', accountId: 1n, mode: 'test', ...rights, policy }

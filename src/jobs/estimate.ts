@@ -5,11 +5,12 @@ import { type AcceptContext, quote } from './accept.ts'
 import { findModel, findVersion, partialInput, priceInput } from './model-input.ts'
 
 export interface Estimate {
-  /** The price before overrides, which the breakdown sums up to. */
+  /** The list price, before overrides. */
   baseCostMicroCents: number
   estimatedCostMicroCents: number
+  /** Sums up to the estimated cost. */
   breakdown: BreakdownEntry[]
-  /** The override that makes it cheaper; one that makes it dearer shows in the two costs alone. */
+  /** The override that makes it cheaper; one that makes it dearer shows in the breakdown alone. */
   discount: { type: PriceOverride['kind']; percentage?: number; savedMicroCents: number } | undefined
   /** Only for a complete, valid input. */
   quote: { quoteId: string; quoteExpiresAt: Date } | undefined
@@ -24,12 +25,12 @@ export function estimateJob(
   const model = findModel(context.catalogue, caller.policy, caller, request.model)
   const version = findVersion(caller, model, request.version)
   const { input, isComplete } = partialInput(version, request.input ?? {})
-  const { costMicroCents, list, override } = priceInput(caller, model, version, input)
+  const { costMicroCents, list, breakdown, override } = priceInput(caller, model, version, input)
   const savedMicroCents = Number(list.costMicroCents - costMicroCents)
   return {
     baseCostMicroCents: Number(list.costMicroCents),
     estimatedCostMicroCents: Number(costMicroCents),
-    breakdown: list.breakdown,
+    breakdown,
     discount: override && savedMicroCents > 0 ? { ...describe(override), savedMicroCents } : undefined,
     quote: isComplete
       ? quote(context, caller, { model, version, input }, costMicroCents, context.clock.now())

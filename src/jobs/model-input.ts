@@ -4,6 +4,7 @@ import { type Catalogue, type Model, type ModelVersion, modelOf } from '../catal
 import { slugHint } from '../catalogue/nearest-slug.ts'
 import { ApiError } from '../errors.ts'
 import { type Issue, missing, sentence } from '../json-schema.ts'
+import { listPricing } from '../policy/list-price.ts'
 import { overridesFor, type Policy } from '../policy/policy.ts'
 import { currentVersion, statusOf } from '../policy/versions.ts'
 import { isVisible, type Viewer, visibleModels } from '../policy/visibility.ts'
@@ -97,7 +98,8 @@ export function priceInput(
   version: ModelVersion,
   input: Record<string, unknown>,
 ): AgreedPrice {
-  const agreed = agreedPrice(version.pricing, overridesFor(caller.policy, caller), model, input)
+  const { policy } = caller
+  const agreed = agreedPrice(listPricing(policy, model, version), overridesFor(policy, caller), model, input)
   if ('field' in agreed) throw new Error(`${model.slug} has no price for ${agreed.field} = ${agreed.value}`)
   return agreed
 }

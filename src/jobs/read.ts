@@ -109,9 +109,9 @@ async function findJobs(db: Db, jobIds: string[]): Promise<DetailsRow[]> {
             'thumbnailKey', o.thumbnail_key) order by o.position), '[]')
           from job_outputs o where o.job_id = j.id
         ) else '[]' end as outputs,
-        case when j.status in ('failed', 'cancelled') then (
+        case when j.status in ('completed', 'failed', 'cancelled') then (
           select coalesce(sum(amount_micro_cents), 0)::bigint
-          from ledger_transfers t where t.job_id = j.id and t.kind = 'refund'
+          from ledger_transfers t where t.job_id = j.id and t.kind in ('refund', 'goodwill')
         ) else 0 end as refunded,
         (select w.status from webhooks w where w.job_id = j.id) as webhook_status
       from jobs j where j.id = any($1)`,

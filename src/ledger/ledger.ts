@@ -38,48 +38,74 @@ export async function charge(db: Db, charges: Charge[]): Promise<void> {
 }
 
 /**
+ * The end of a statement whose `moved` gives money to one balance: what the user owes is paid from it first. Locks the row
+ * before it is read, since a credit and a refund may come at once.
+ */
+export const received = `
+  account as (
+    select balance.id, balance.owed_micro_cents as owed, moved.amount_micro_cents as amount, owing.id as owing_id
+    from moved
+    join accounts as balance on balance.id = moved.to_account_id
+    left join accounts as owing
+      on owing.kind = 'owed' and owing.user_id = balance.user_id and owing.mode = balance.mode
+    for update of balance
+  ), repaid as (
+    insert into ledger_transfers (kind, from_account_id, to_account_id, amount_micro_cents)
+    select 'repayment', id, owing_id, least(owed, amount) from account where owed > 0 and amount > 0
+  )
+  update accounts set
+    balance_micro_cents = balance_micro_cents + amount - least(owed_micro_cents, amount),
+    owed_micro_cents = owed_micro_cents - least(owed_micro_cents, amount)
+  from account where accounts.id = account.id
+  returning amount as amount_micro_cents, balance_micro_cents`
+
+/**
  * Gives the charge of a job back whole and answers the amount. A second refund of one job breaks a unique
  * constraint and is thrown: the caller's state change should have made it impossible.
  */
 export async function refund(db: Db, jobId: string): Promise<bigint> {
   const { rows } = await db.query<{ amount_micro_cents: bigint }>({
     text: `
-      with refunded as (
+      with moved as (
         insert into ledger_transfers
           (kind, from_account_id, to_account_id, amount_micro_cents, job_id, refunds_transfer_id)
         select 'refund', to_account_id, from_account_id, amount_micro_cents, job_id, id
         from ledger_transfers where job_id = $1 and kind = 'charge'
         returning to_account_id, amount_micro_cents
-      )
-      update accounts set balance_micro_cents = balance_micro_cents + amount_micro_cents
-      from refunded where id = to_account_id
-      returning amount_micro_cents`,
+      ), ${received}`,
     values: [jobId],
   })
   if (rows[0] === undefined) throw new Error(`job ${jobId} has no charge to refund`)
   return rows[0].amount_micro_cents
 }
 
-/** Adds money from outside to a user's balance and answers the new balance, or undefined for an unknown user. */
+/** Whose balance: each user has one of each mode. */
+export interface Owner {
+  userId: string
+  mode: Mode
+}
+
+/**
+ * Adds money from outside to a user's balance and answers the new balance, or undefined for an unknown user. A second
+ * credit of one reference breaks a unique constraint and is thrown; see creditOnce.
+ */
 export async function credit(
   db: Db,
-  user: { userId: string; mode: Mode },
+  user: Owner,
   amountMicroCents: bigint,
   note: string | undefined,
+  reference?: string | undefined,
 ): Promise<bigint | undefined> {
   const { rows } = await db.query<{ balance_micro_cents: bigint }>(
-    `with credited as (
-       insert into ledger_transfers (kind, from_account_id, to_account_id, amount_micro_cents, note)
-       select 'credit', funding.id, balance.id, $3, $4
+    `with moved as (
+       insert into ledger_transfers (kind, from_account_id, to_account_id, amount_micro_cents, note, reference)
+       select 'credit', funding.id, balance.id, $3, $4, $5
        from accounts as balance, accounts as funding
        where balance.kind = 'balance' and balance.user_id = $1 and balance.mode = $2
          and funding.kind = 'funding' and funding.mode = $2
        returning to_account_id, amount_micro_cents
-     )
-     update accounts set balance_micro_cents = balance_micro_cents + amount_micro_cents
-     from credited where id = to_account_id
-     returning balance_micro_cents`,
-    [user.userId, user.mode, amountMicroCents, note ?? null],
+     ), ${received}`,
+    [user.userId, user.mode, amountMicroCents, note ?? null, reference ?? null],
   )
   return rows[0]?.balance_micro_cents
 }

@@ -4,14 +4,21 @@ import type pg from 'pg'
 import { atEnd } from '../../test/at-end.ts'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { transaction } from '../db.ts'
-import { charge, refund } from './ledger.ts'
+import { refundJob } from '../jobs/goodwill.ts'
+import { debit } from './by-hand.ts'
+import { charge, credit, refund } from './ledger.ts'
 import { verifyLedger } from './verify.ts'
 
 const { pool } = await cloneDatabase()
 const customer = await makeCustomer(pool, { microCents: 10_000n })
 const other = await makeCustomer(pool, { microCents: 10_000n })
 
-async function addJob(jobId: string, status: 'pending' | 'failed' | 'cancelled'): Promise<void> {
+const debtor = await makeCustomer(pool, { microCents: 100n })
+
+async function addJob(
+  jobId: string,
+  status: 'pending' | 'completed' | 'failed' | 'cancelled',
+): Promise<void> {
   await transaction(pool, async (client) => {
     await client.query(
       `insert into jobs (id, account_id, api_key_id, request_id, model_slug, model_version, input, provider,
@@ -21,7 +28,7 @@ async function addJob(jobId: string, status: 'pending' | 'failed' | 'cancelled')
     )
     await charge(client, [{ jobId, accountId: customer.accountId, amountMicroCents: 300n }])
     if (status === 'pending') return
-    await refund(client, jobId)
+    if (status !== 'completed') await refund(client, jobId)
     await client.query(
       `update jobs set status = $2, completed_at = now(), dispatched_at = now(), deadline_at = now(),
          error_code = $3, error_message = $3 where id = $1`,
@@ -32,6 +39,11 @@ async function addJob(jobId: string, status: 'pending' | 'failed' | 'cancelled')
 await addJob('job_pending', 'pending')
 await addJob('job_failed', 'failed')
 await addJob('job_cancelled', 'cancelled')
+await addJob('job_good', 'completed')
+await refundJob(pool, 'job_good', { amountMicroCents: 100n, note: 'late' })
+const debtors = { userId: debtor.userId, mode: 'test' as const }
+await debit(pool, debtors, 150n, { mayOwe: true, reference: 'invoice-7' })
+await credit(pool, debtors, 20n, undefined)
 
 const client = await pool.connect()
 atEnd(() => client.release())
@@ -43,7 +55,7 @@ async function problemsAfter(...statements: string[]) {
   await client.query('alter table ledger_transfers disable trigger user')
   for (const statement of statements) {
     const { rowCount } = await client.query(statement)
-    assert.ok(rowCount! > 0, statement)
+    assert.ok(rowCount === null || rowCount > 0, statement)
   }
   // The check begins a transaction of its own, which would hide this one's end from it.
   const inside = { query: (text: string) => client.query(/^(begin|rollback)/.test(text) ? 'select' : text) }
@@ -56,11 +68,18 @@ async function problemsAfter(...statements: string[]) {
 const rule = {
   balance: "an account's balance is the sum of its transfers",
   mode: 'a transfer runs between two accounts of one mode',
-  direction: 'credits come from funding, charges go to revenue, refunds come from it',
+  direction: 'transfers run between the kinds of accounts that theirs is for',
   charged: 'every job is charged exactly once, by its price, from its account',
   refunded: 'a job is refunded once if and only if it failed or was cancelled',
   whole: 'a refund gives back exactly its charge',
-  orphan: 'every charge and refund belongs to a job',
+  orphan: 'every charge, refund and goodwill belongs to a job, nothing else does',
+  owed: 'what a user owes is the sum of its transfers',
+  broke: 'nobody who owes has money',
+  repayment: 'a repayment stays with its user',
+  goodwill: 'goodwill is for a job that has ended, goes to its account, and says why',
+  most: 'refund and goodwill of a job are at most its charge',
+  note: 'the same note gives a job one goodwill',
+  reference: 'a reference moves money once',
 }
 
 const chargeOf = (jobId: string) =>
@@ -83,13 +102,17 @@ test('a ledger in order has no problems, and its totals', () => {
   assert.deepEqual(report, {
     ok: true,
     totals: {
-      accounts: 4,
-      jobs: 3,
-      transfers: 7,
-      creditedMicroCents: 20_000,
-      chargedMicroCents: 900,
+      accounts: 6,
+      jobs: 4,
+      transfers: 14,
+      creditedMicroCents: 20_120,
+      chargedMicroCents: 1_200,
       refundedMicroCents: 600,
-      balanceMicroCents: 19_700,
+      goodwillMicroCents: 100,
+      debitedMicroCents: 150,
+      repaidMicroCents: 20,
+      balanceMicroCents: 19_500,
+      owedMicroCents: 30,
     },
     problems: [],
   })
@@ -113,8 +136,8 @@ test('a balance that was changed is found', async () => {
         account: Number(customer.accountId),
         user: customer.userId,
         mode: 'test',
-        balance: 9_701,
-        transfers: 9_700,
+        balance: 9_501,
+        transfers: 9_500,
       },
     },
   ])
@@ -270,6 +293,86 @@ test('money that was credited out of another account, or charged to one, is foun
     `update accounts set balance_micro_cents = balance_micro_cents + 300 where id = ${other.accountId}`,
   )
   assertFound(kept, rule.direction, { kind: 'charge', from: 'balance', to: 'balance' })
+})
+
+const goodwill = "(select id from ledger_transfers where kind = 'goodwill')"
+
+test('goodwill that was changed, moved to another, or given without a word why is found', async () => {
+  const more = await problemsAfter(
+    `update ledger_transfers set amount_micro_cents = 301 where id = ${goodwill}`,
+    `update accounts set balance_micro_cents = balance_micro_cents + 201 where id = ${customer.accountId}`,
+  )
+  assert.deepEqual(
+    more.map((problem) => [problem.rule, problem.row.job, problem.row.charged, problem.row.givenBack]),
+    [[rule.most, 'job_good', 300, 301]],
+  )
+  const elsewhere = await problemsAfter(
+    `update ledger_transfers set to_account_id = ${other.accountId} where id = ${goodwill}`,
+  )
+  assertFound(elsewhere, rule.goodwill, { job: 'job_good' })
+  assertFound(elsewhere, rule.balance, { user: other.userId })
+  const silent = await problemsAfter(
+    'alter table ledger_transfers drop constraint ledger_transfers_why',
+    `update ledger_transfers set note = null where id = ${goodwill}`,
+  )
+  assertFound(silent, rule.goodwill, { job: 'job_good', note: null })
+})
+
+test('goodwill of a job that has not ended, has no job, or was given twice is found', async () => {
+  const early = await problemsAfter(
+    `update jobs set status = 'processing', completed_at = null where id = 'job_good'`,
+  )
+  assertFound(early, rule.goodwill, { job: 'job_good', status: 'processing' })
+  const orphaned = await problemsAfter(`update ledger_transfers set job_id = 'job_x' where id = ${goodwill}`)
+  assertFound(orphaned, rule.orphan, { job: 'job_x', kind: 'goodwill' })
+  const twice = await problemsAfter(
+    'drop index ledger_transfers_job',
+    `insert into ledger_transfers (kind, from_account_id, to_account_id, amount_micro_cents, job_id, note)
+     select kind, from_account_id, to_account_id, amount_micro_cents, job_id, note from ledger_transfers where id = ${goodwill}`,
+  )
+  assertFound(twice, rule.note, { job: 'job_good', note: 'late' })
+})
+
+const of = (kind: string) => `(select id from ledger_transfers where kind = '${kind}')`
+
+test('what is owed, changed or forgiven without a transfer, is found', async () => {
+  const forgiven = await problemsAfter(
+    `update accounts set owed_micro_cents = 0 where id = ${debtor.accountId}`,
+  )
+  assert.deepEqual(
+    forgiven.map((problem) => [problem.rule, problem.row.owed, problem.row.transfers]),
+    [[rule.owed, 0, 30]],
+  )
+  const less = await problemsAfter(
+    `update ledger_transfers set amount_micro_cents = 40 where id = ${of('owed')}`,
+  )
+  assertFound(less, rule.owed, { owed: 30, transfers: 20 })
+  const rich = await problemsAfter(
+    'alter table accounts drop constraint accounts_owed',
+    `update accounts set balance_micro_cents = 5 where id = ${debtor.accountId}`,
+  )
+  assertFound(rich, rule.broke, { owed: 30, balance: 5 })
+})
+
+test('a debit, what is owed of it, and a repayment that went elsewhere are found', async () => {
+  const kept = await problemsAfter(
+    `update ledger_transfers set to_account_id = ${other.accountId} where id = ${of('debit')}`,
+  )
+  assertFound(kept, rule.direction, { kind: 'debit', from: 'balance', to: 'balance' })
+  const gone = await problemsAfter(`delete from ledger_transfers where id = ${of('debit')}`)
+  assertFound(gone, rule.balance, { user: debtor.userId, balance: 0, transfers: 100 })
+  const lost = await problemsAfter(`delete from ledger_transfers where id = ${of('owed')}`)
+  assertFound(lost, rule.owed, { owed: 30, transfers: -20 })
+  const paidByAnother = await problemsAfter(
+    `update ledger_transfers set from_account_id = ${other.accountId} where id = ${of('repayment')}`,
+  )
+  assertFound(paidByAnother, rule.repayment, { from: other.userId, to: debtor.userId })
+  const twice = await problemsAfter(
+    'drop index ledger_transfers_reference',
+    `insert into ledger_transfers (kind, from_account_id, to_account_id, amount_micro_cents, reference)
+     select kind, from_account_id, to_account_id, 0, reference from ledger_transfers where id = ${of('debit')}`,
+  )
+  assertFound(twice, rule.reference, { reference: 'invoice-7', kind: 'debit' })
 })
 
 test('of very many problems the first hundred of a rule are listed', async () => {

@@ -1,15 +1,14 @@
-import type { PriceTerms } from '../pricing/override.ts'
 import type { Pricing } from '../pricing/price.ts'
-import type { StoredOverride } from './price-overrides.ts'
+import type { Stored } from './price-overrides.ts'
 
-/** A price override as operators are shown it: flat, with null for what does not apply. */
+/** A price override or markup as operators are shown it: flat, with null for what does not apply. */
 export interface OverrideDocument {
   id: string
   userId: string | null
   segment: string | null
   modelSlug: string | null
   providerId: string | null
-  kind: PriceTerms['kind']
+  kind: Stored['kind']
   percentage: string | null
   priceMicroCents: number | null
   factors: Pricing['factors'] | null
@@ -17,22 +16,16 @@ export interface OverrideDocument {
   createdAt: string
 }
 
-export function toDocument({
-  id,
-  subject,
-  scope,
-  note,
-  createdAt,
-  ...terms
-}: StoredOverride): OverrideDocument {
+export function toDocument({ id, subject, scope, note, createdAt, ...terms }: Stored): OverrideDocument {
+  const of = subject === 'everybody' ? undefined : subject
   return {
     id,
-    userId: 'userId' in subject ? subject.userId : null,
-    segment: 'segment' in subject ? subject.segment : null,
+    userId: of !== undefined && 'userId' in of ? of.userId : null,
+    segment: of !== undefined && 'segment' in of ? of.segment : null,
     modelSlug: scope !== 'all' && 'modelSlug' in scope ? scope.modelSlug : null,
     providerId: scope !== 'all' && 'providerId' in scope ? scope.providerId : null,
     kind: terms.kind,
-    percentage: terms.kind === 'percentage_discount' ? terms.percentage : null,
+    percentage: 'percentage' in terms ? terms.percentage : null,
     priceMicroCents: terms.kind === 'fixed_price' ? terms.priceMicroCents : null,
     factors: terms.kind === 'custom_dynamic' ? terms.factors : null,
     note,

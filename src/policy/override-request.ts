@@ -4,8 +4,15 @@ import { type Catalogue, type Model, modelOf } from '../catalogue/load.ts'
 import { slugHint } from '../catalogue/nearest-slug.ts'
 import type { Db } from '../db.ts'
 import { type Issue, nearest } from '../json-schema.ts'
-import { overriddenPricing, type PriceOverride, type PriceTerms } from '../pricing/override.ts'
+import type { Markup } from '../pricing/markup.ts'
+import {
+  overriddenPricing,
+  type PriceOverride,
+  type PriceScope,
+  type PriceTerms,
+} from '../pricing/override.ts'
 import { type Pricing, price } from '../pricing/price.ts'
+import type { NewOverride } from './price-overrides.ts'
 
 /** A price override as an operator asks for it, not yet checked. */
 export interface OverrideRequest {
@@ -15,6 +22,8 @@ export interface OverrideRequest {
   modelSlug?: string | undefined
   providerId?: string | undefined
   percentage?: string | undefined
+  /** For everybody, and so beside no user or segment. */
+  markup?: string | undefined
   priceMicroCents?: number | undefined
   factors?: Pricing['factors'] | undefined
 }
@@ -23,7 +32,6 @@ export interface OverrideRequest {
 export type FieldNames = Record<keyof OverrideRequest, string> & { beforeFactor: string }
 
 type Subject = PriceOverride['subject']
-type Scope = PriceOverride['scope']
 
 /** Checks a request against users, segments and catalogue; answers every problem at once. */
 export async function readOverride(
@@ -31,7 +39,8 @@ export async function readOverride(
   catalogue: Catalogue,
   request: OverrideRequest,
   names: FieldNames,
-): Promise<{ override: { subject: Subject; scope: Scope } & PriceTerms } | { issues: Issue[] }> {
+): Promise<{ override: NewOverride } | { issues: Issue[] }> {
+  if (request.markup !== undefined) return readMarkup(catalogue, request.markup, request, names)
   const found =
     (await findSubject(db, request, names)) ?? wrong(names.userId, `or ${names.segment} is required`)
   const place = findScope(catalogue, request, names)
@@ -40,6 +49,29 @@ export async function readOverride(
     return { override: { subject: found.subject, scope: place.scope, ...agreed.terms } }
   }
   return { issues: [found, place, agreed].flatMap((part) => ('issues' in part ? part.issues : [])) }
+}
+
+const mostMarkup = 1_000
+
+/** Checks a markup in the same way. */
+export function readMarkup(
+  catalogue: Catalogue,
+  percentage: string,
+  request: OverrideRequest,
+  names: FieldNames,
+): { override: Omit<Markup, 'id'> } | { issues: Issue[] } {
+  const others = ['userId', 'segment', 'percentage', 'priceMicroCents', 'factors'] as const
+  const given = others.filter((name) => request[name] !== undefined)
+  const place = findScope(catalogue, request, names)
+  const isFit = /^\d{1,4}(\.\d{1,9})?$/.test(percentage) && Number(percentage) <= mostMarkup
+  const issues = given.flatMap((name) => beside(names[name], names.markup).issues)
+  if ('issues' in place) issues.push(...place.issues)
+  if (!isFit) {
+    const message = `must be a plain decimal from 0 to ${mostMarkup} without a sign, like 12.5`
+    issues.push({ path: names.markup, message })
+  }
+  if (issues.length > 0 || 'issues' in place) return { issues }
+  return { override: { subject: 'everybody', scope: place.scope, kind: 'percentage_markup', percentage } }
 }
 
 /** Whom a request is about; undefined if it names nobody. */
@@ -64,7 +96,7 @@ function findScope(
   catalogue: Catalogue,
   { modelSlug, providerId }: OverrideRequest,
   names: FieldNames,
-): { scope: Scope; models: Model[] } | { issues: Issue[] } {
+): { scope: PriceScope; models: Model[] } | { issues: Issue[] } {
   if (modelSlug !== undefined && providerId !== undefined) return beside(names.providerId, names.modelSlug)
   if (modelSlug !== undefined) {
     const model = modelOf(catalogue, modelSlug)
@@ -110,13 +142,19 @@ function readTerms(
   if (issues.length > 0) return { issues }
   const terms: PriceTerms = { kind: 'custom_dynamic', factors }
   const tooDear = models.find((model) =>
-    model.versions.some(({ pricing }) => dearest(overriddenPricing(pricing, terms)) > mostMicroCents),
+    model.versions.some(({ pricing }) => isTooDear(overriddenPricing(pricing, terms))),
   )
   if (tooDear === undefined) return { terms }
   return wrong(
     names.factors,
     `would let a job of ${tooDear.slug} cost more than ${mostMicroCents} micro-cents`,
   )
+}
+
+// Whatever the markup becomes, the price stays exact as a JSON number.
+function isTooDear(pricing: Pricing): boolean {
+  const marked = dearest({ ...pricing, markup: String(mostMarkup) })
+  return dearest(pricing) > mostMicroCents || marked > BigInt(Number.MAX_SAFE_INTEGER)
 }
 
 /** What the dearest options together cost. */

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { VersionStatus } from '../catalogue/schema.ts'
 import type { Clock } from '../clock.ts'
+import type { Markup } from '../pricing/markup.ts'
 import type { PriceOverride } from '../pricing/override.ts'
 import { loadOverrides } from './price-overrides.ts'
 
@@ -12,6 +13,8 @@ export interface Policy {
   /** By slug and version, with a space between. */
   versions: Map<string, VersionSettings>
   overrides: { ofUser: Map<string, PriceOverride[]>; ofSegment: Map<string, PriceOverride[]> }
+  /** Part of the list price. */
+  markups: Markup[]
 }
 
 export interface VersionSettings {
@@ -96,12 +99,17 @@ export async function loadPolicy(pool: pg.Pool): Promise<Policy> {
   ])
   const ofUser = new Map<string, PriceOverride[]>()
   const ofSegment = new Map<string, PriceOverride[]>()
+  const markups: Markup[] = []
   for (const override of overrides) {
+    if (override.kind === 'percentage_markup') {
+      markups.push(override)
+      continue
+    }
     const { subject } = override
     if ('userId' in subject) ofUser.set(subject.userId, [...(ofUser.get(subject.userId) ?? []), override])
     else ofSegment.set(subject.segment, [...(ofSegment.get(subject.segment) ?? []), override])
   }
-  return { number, visibility, versions, overrides: { ofUser, ofSegment } }
+  return { number, visibility, versions, overrides: { ofUser, ofSegment }, markups }
 }
 
 async function loadVisibility(pool: pg.Pool): Promise<Policy['visibility']> {

@@ -1,6 +1,7 @@
 import type { Db } from '../db.ts'
 import { newId } from '../ids.ts'
-import type { PriceOverride, PriceTerms } from '../pricing/override.ts'
+import type { Markup } from '../pricing/markup.ts'
+import type { PriceOverride, PriceScope, PriceTerms } from '../pricing/override.ts'
 
 interface OverrideRow {
   id: string
@@ -8,7 +9,7 @@ interface OverrideRow {
   segment: string | null
   provider_id: string | null
   model_slug: string | null
-  kind: PriceTerms['kind']
+  kind: (PriceOverride | Markup)['kind']
   percentage: string | null
   price_micro_cents: bigint | null
   factors: Record<string, Record<string, string>> | null
@@ -16,29 +17,32 @@ interface OverrideRow {
   created_at: Date
 }
 
-export type StoredOverride = PriceOverride & { note: string | null; createdAt: string }
+type Noted = { note: string | null; createdAt: string }
+
+export type StoredMarkup = Markup & Noted
+export type StoredOverride = PriceOverride & Noted
+export type Stored = StoredOverride | StoredMarkup
 
 // numeric as text would read 12.50; the price is the same, the text need not be
 const columns = `id, user_id, segment, provider_id, model_slug, kind, trim_scale(percentage)::text as percentage,
   price_micro_cents, factors, note, created_at`
 
-function toOverride(row: OverrideRow): StoredOverride {
-  return {
-    id: row.id,
-    subject: row.user_id === null ? { segment: row.segment! } : { userId: row.user_id },
-    scope:
-      row.model_slug !== null
-        ? { modelSlug: row.model_slug }
-        : row.provider_id !== null
-          ? { providerId: row.provider_id }
-          : 'all',
-    ...toTerms(row),
-    note: row.note,
-    createdAt: row.created_at.toISOString(),
+function toStored(row: OverrideRow): Stored {
+  const { id, kind, note } = row
+  const shared = { id, scope: toScope(row), note, createdAt: row.created_at.toISOString() }
+  if (kind === 'percentage_markup') {
+    return { ...shared, subject: 'everybody', kind, percentage: row.percentage! }
   }
+  const subject = row.user_id === null ? { segment: row.segment! } : { userId: row.user_id }
+  return { ...shared, subject, ...toTerms({ ...row, kind }) }
 }
 
-function toTerms(row: OverrideRow): PriceTerms {
+function toScope({ model_slug, provider_id }: OverrideRow): PriceScope {
+  if (model_slug !== null) return { modelSlug: model_slug }
+  return provider_id === null ? 'all' : { providerId: provider_id }
+}
+
+function toTerms(row: OverrideRow & { kind: PriceTerms['kind'] }): PriceTerms {
   switch (row.kind) {
     case 'percentage_discount':
       return { kind: row.kind, percentage: row.percentage! }
@@ -49,11 +53,22 @@ function toTerms(row: OverrideRow): PriceTerms {
   }
 }
 
+/** Terms as they are set. */
+export type NewOverride =
+  | ({ subject: PriceOverride['subject']; scope: PriceScope } & PriceTerms)
+  | Omit<Markup, 'id'>
+
 /** Sets the terms for a subject and scope, in place of those that were there. */
+export async function setOverride<Given extends NewOverride>(
+  db: Db,
+  given: Given & { note?: string | undefined },
+): Promise<Given extends { kind: 'percentage_markup' } ? StoredMarkup : StoredOverride>
 export async function setOverride(
   db: Db,
-  { subject, scope, note, ...terms }: Omit<PriceOverride, 'id'> & { note?: string | undefined } & PriceTerms,
-): Promise<StoredOverride> {
+  given: NewOverride & { note?: string | undefined },
+): Promise<Stored> {
+  const { subject, scope, note, ...terms } = given
+  const of = subject === 'everybody' ? undefined : subject
   const { rows } = await db.query<OverrideRow>(
     `insert into price_overrides
        (id, user_id, segment, provider_id, model_slug, kind, percentage, price_micro_cents, factors, note)
@@ -66,25 +81,25 @@ export async function setOverride(
     [
       // a new id each time: jobs keep the id of the terms that they were priced by
       newId('override', new Date()),
-      'userId' in subject ? subject.userId : null,
-      'segment' in subject ? subject.segment : null,
+      of !== undefined && 'userId' in of ? of.userId : null,
+      of !== undefined && 'segment' in of ? of.segment : null,
       scope !== 'all' && 'providerId' in scope ? scope.providerId : null,
       scope !== 'all' && 'modelSlug' in scope ? scope.modelSlug : null,
       terms.kind,
-      terms.kind === 'percentage_discount' ? terms.percentage : null,
+      'percentage' in terms ? terms.percentage : null,
       terms.kind === 'fixed_price' ? terms.priceMicroCents : null,
       terms.kind === 'custom_dynamic' ? JSON.stringify(terms.factors) : null,
       note ?? null,
     ],
   )
-  return toOverride(rows[0]!)
+  return toStored(rows[0]!)
 }
 
-/** All overrides, or those of one user or segment; oldest first. */
+/** All overrides and markups, or the overrides of one user or segment; oldest first. */
 export async function listOverrides(
   db: Db,
   subject?: { userId: string } | { segment: string },
-): Promise<StoredOverride[]> {
+): Promise<Stored[]> {
   const { rows } = await db.query<OverrideRow>(
     `select ${columns} from price_overrides
      where ($1::text is null or user_id = $1) and ($2::text is null or segment = $2) order by created_at, id`,
@@ -93,16 +108,29 @@ export async function listOverrides(
       subject !== undefined && 'segment' in subject ? subject.segment : null,
     ],
   )
-  return rows.map(toOverride)
+  return rows.map(toStored)
+}
+
+/** The markups alone, oldest first. */
+export async function listMarkups(db: Db): Promise<StoredMarkup[]> {
+  return (await listOverrides(db)).filter((stored) => stored.kind === 'percentage_markup')
+}
+
+/** The others, which are for users and segments. */
+export function ofCustomers(stored: Stored[]): StoredOverride[] {
+  return stored.filter((each) => each.kind !== 'percentage_markup')
 }
 
 /** What the policy needs of them: without notes and dates. */
-export async function loadOverrides(db: Db): Promise<PriceOverride[]> {
+export async function loadOverrides(db: Db): Promise<(PriceOverride | Markup)[]> {
   return (await listOverrides(db)).map(({ note: _, createdAt: __, ...override }) => override)
 }
 
-/** Takes an override away; false if there is none of this id. */
-export async function removeOverride(db: Db, id: string): Promise<boolean> {
-  const { rowCount } = await db.query('delete from price_overrides where id = $1', [id])
+/** Takes an override or markup away; false if there is none of this id. */
+export async function removeOverride(db: Db, id: string, only: 'any' | 'markup' = 'any'): Promise<boolean> {
+  const { rowCount } = await db.query(
+    "delete from price_overrides where id = $1 and ($2 = 'any' or kind = 'percentage_markup')",
+    [id, only],
+  )
   return rowCount === 1
 }

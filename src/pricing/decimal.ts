@@ -16,6 +16,11 @@ export function multiply(a: Decimal, b: Decimal): Decimal {
   return { digits: a.digits * b.digits, scale: a.scale + b.scale }
 }
 
+/** 12.5 → 1.125: what is multiplied with to add a percentage. */
+export function plusPercent(percentage: Decimal): Decimal {
+  return { digits: 100n * 10n ** BigInt(percentage.scale) + percentage.digits, scale: percentage.scale + 2 }
+}
+
 /** Rounds half up to a whole number. */
 export function roundHalfUp({ digits, scale }: Decimal): bigint {
   const unit = 10n ** BigInt(scale)

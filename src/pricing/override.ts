@@ -1,11 +1,14 @@
 import { type Decimal, decimal, multiply, roundHalfUp } from './decimal.ts'
-import { type Price, type Pricing, price, type UnpricedValue } from './price.ts'
+import { type BreakdownEntry, type Price, type Pricing, price, type UnpricedValue } from './price.ts'
+
+/** The models that terms are for: one, a provider's or all. */
+export type PriceScope = { modelSlug: string } | { providerId: string } | 'all'
 
 /** Other terms for a user or segment than the catalogue's, for one model, a provider's or all. */
 export type PriceOverride = {
   id: string
   subject: { userId: string } | { segment: string }
-  scope: { modelSlug: string } | { providerId: string } | 'all'
+  scope: PriceScope
 } & PriceTerms
 
 /**
@@ -17,10 +20,14 @@ export type PriceTerms =
   | { kind: 'fixed_price'; priceMicroCents: number }
   | { kind: 'custom_dynamic'; factors: Pricing['factors'] }
 
-/** The price under an override: `list` is what it would cost without. */
+/**
+ * The price under an override: `list` is what it would cost without. `breakdown` is the list's, and what the override takes off
+ * or puts on: it adds up to the cost.
+ */
 export interface AgreedPrice {
   costMicroCents: bigint
   list: Price
+  breakdown: BreakdownEntry[]
   override: PriceOverride | undefined
 }
 
@@ -39,11 +46,20 @@ export function agreedPrice(
   if ('field' in list) return list
   const agreed = mostSpecific(overrides, model).map((override) => ({
     costMicroCents: overriddenCost(pricing, override, list, input),
-    list,
     override,
   }))
   agreed.sort((a, b) => compare(a.costMicroCents, b.costMicroCents) || compare(a.override.id, b.override.id))
-  return agreed[0] ?? { costMicroCents: list.costMicroCents, list, override: undefined }
+  const [best] = agreed
+  if (best === undefined) {
+    const { costMicroCents, breakdown } = list
+    return { costMicroCents, list, breakdown, override: undefined }
+  }
+  const difference: BreakdownEntry = {
+    component: 'agreed_price',
+    costMicroCents: Number(best.costMicroCents - list.costMicroCents),
+    value: best.override.kind,
+  }
+  return { ...best, list, breakdown: [...list.breakdown, difference] }
 }
 
 /** All of the overrides that are for the model and as specific as any that is. */
@@ -61,10 +77,15 @@ function rankOf(
   { subject, scope }: PriceOverride,
   model: { slug: string; provider: { id: string } },
 ): number {
-  const ofSubject = 'userId' in subject ? 3 : 0
-  if (scope === 'all') return ofSubject + 1
-  if ('providerId' in scope) return scope.providerId === model.provider.id ? ofSubject + 2 : 0
-  return scope.modelSlug === model.slug ? ofSubject + 3 : 0
+  const ofScope = scopeRank(scope, model)
+  return ofScope > 0 && 'userId' in subject ? ofScope + 3 : ofScope
+}
+
+/** How closely a scope fits a model: 3 for the model itself, 2 for its provider, 1 for all, 0 for others. */
+export function scopeRank(scope: PriceScope, model: { slug: string; provider: { id: string } }): number {
+  if (scope === 'all') return 1
+  if ('providerId' in scope) return scope.providerId === model.provider.id ? 2 : 0
+  return scope.modelSlug === model.slug ? 3 : 0
 }
 
 function overriddenCost(

@@ -1,11 +1,13 @@
-import { type Decimal, decimal, multiply, roundHalfUp } from './decimal.ts'
+import { type Decimal, decimal, multiply, plusPercent, roundHalfUp } from './decimal.ts'
 
-/** A model's price: base × one multiplier per priced field, in the order of `factors`. */
+/** A model's price: base × markup × one multiplier per priced field, in the order of `factors`. */
 export interface Pricing {
   baseCostMicroCents: number
   unit: 'per_second' | 'per_request' | 'per_image'
   /** field → option → multiplier, an exact decimal as text */
   factors: Record<string, Record<string, string>>
+  /** What everybody pays more than the catalogue says, in percent: an exact decimal as text. */
+  markup?: string
 }
 
 /** What one component adds to the price. The first is the base cost once; the sum of all is the price. */
@@ -37,10 +39,10 @@ export interface UnpricedValue {
  * so that they add up to the price without a rest. Answers the offending field where a value has no price.
  */
 export function price(pricing: Pricing, input: Record<string, unknown>): Price | UnpricedValue {
+  let running = exactBase(pricing)
   const breakdown: BreakdownEntry[] = [
-    { component: 'base_generation', costMicroCents: pricing.baseCostMicroCents },
+    { component: 'base_generation', costMicroCents: Number(roundHalfUp(running)) },
   ]
-  let running: Decimal = decimal(String(pricing.baseCostMicroCents))
   for (const [field, options] of Object.entries(pricing.factors)) {
     const value = input[field]
     if (value === undefined) continue
@@ -56,4 +58,10 @@ export function price(pricing: Pricing, input: Record<string, unknown>): Price |
     })
   }
   return { costMicroCents: roundHalfUp(running), exact: running, breakdown }
+}
+
+/** The base with the markup in it; not always whole. */
+export function exactBase({ baseCostMicroCents, markup }: Pricing): Decimal {
+  const base = decimal(String(baseCostMicroCents))
+  return markup === undefined ? base : multiply(base, plusPercent(decimal(markup)))
 }

@@ -59,10 +59,8 @@ export const entryExample: Static<typeof entry> = {
 }
 
 /** A model as the catalog's lists show it. */
-export function toEntry(
-  { caller, origin, candidates }: Audience,
-  { model, version }: Offer,
-): Static<typeof entry> {
+export function toEntry(audience: Audience, { model, version }: Offer): Static<typeof entry> {
+  const { origin, candidates } = audience
   const { slug, name, provider, category, capability, tags } = model
   const available = candidates('live', model, version).length > 0
   return {
@@ -71,7 +69,7 @@ export function toEntry(
     provider: { ...provider, logoUrl: logoUrl(origin, provider.id) },
     category,
     capability,
-    pricing: toPricing(caller, model, version),
+    pricing: toPricing(audience, model, version),
     available,
     unavailableReason: available ? null : whyUnavailable(model, version),
     tags,
