@@ -18,6 +18,7 @@ import { addStorageCommands } from './storage.ts'
 import { addSubmitCommand } from './submit.ts'
 import { addUpstreamCommands } from './upstream.ts'
 import { addUserCommands } from './user.ts'
+import { addUserMoneyCommands } from './user-money.ts'
 import { addWebhookCommands } from './webhook.ts'
 
 /** Runs one command line; sets the exit code: 0 done, 1 failed, 2 not understood. */
@@ -33,7 +34,7 @@ export async function runCommandLine(args: string[]): Promise<void> {
   addEstimateCommand(program)
   addSubmitCommand(program)
   addServeCommand(program)
-  addUserCommands(program)
+  addUserMoneyCommands(addUserCommands(program))
   addKeyCommands(program)
   addSegmentCommands(program)
   addModelCommands(program)

@@ -15,9 +15,9 @@ import { dollars } from '../dollars.ts'
 import { findWebhookSecrets } from '../webhooks/secrets.ts'
 import { count, finite, limit } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
-import { addUserMoneyCommands } from './user-money.ts'
 
-export function addUserCommands(program: Command): void {
+/** Answers the command that they are in. */
+export function addUserCommands(program: Command): Command {
   const user = program.command('user').description('Make users and give them credit.')
   user
     .command('create')
@@ -38,7 +38,6 @@ export function addUserCommands(program: Command): void {
         print(options, created, describe(created))
       })
     })
-  addUserMoneyCommands(user)
   user
     .command('show')
     .description('Show a user with balances and limits.')
@@ -117,6 +116,7 @@ export function addUserCommands(program: Command): void {
     .action(async (idOrEmail: string, unknownOutcome: UnknownOutcome, options: { json?: boolean }) => {
       await change(idOrEmail, { unknownOutcome }, options)
     })
+  return user
 }
 
 async function change(
