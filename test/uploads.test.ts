@@ -31,6 +31,30 @@ const beginnings: Record<string, Buffer> = {
   'video/webm': Buffer.from('1a45dfa39f4286810142f7810142f2810442f381084282847765626d', 'hex'),
   'audio/mpeg': Buffer.from('ID3\x03\0\0\0\0\0\0\xff\xfb\x90\0', 'latin1'),
   'audio/wav': Buffer.from('RIFF\x24\0\0\0WAVEfmt \x10\0\0\0', 'latin1'),
+  'image/avif': brands('avif', 'mif1'),
+  'image/heic': brands('heic', 'mif1'),
+  'image/heif': brands('mif1', 'heic'),
+  'image/bmp': Buffer.from('BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0', 'latin1'),
+  // its table of tags is at the end, which is not there yet
+  'image/tiff': Buffer.from('II*\0\0\0\x10\0', 'latin1'),
+  'video/quicktime': brands('qt  '),
+  'video/x-m4v': brands('M4V ', 'isom'),
+  'video/x-matroska': Buffer.from('1a45dfa3a34286810142f7810142f2810442f381084282886d6174726f736b61', 'hex'),
+  'audio/mp4': brands('M4A ', 'isom'),
+  'audio/aac': Buffer.from('fff15080017ffc', 'hex'),
+  'audio/ogg': Buffer.from(`OggS\0\x02${'\0'.repeat(20)}\x01\x13OpusHead\x01\x02`, 'latin1'),
+  'audio/flac': Buffer.from('fLaC\0\0\0\x22', 'latin1'),
+}
+
+function brands(...names: [string, ...string[]]): Buffer {
+  const [first, ...others] = names
+  const body = Buffer.from(
+    `ftyp${first}\0\0\0\0${names.join('')}${others.length > 0 ? '' : 'isom'}`,
+    'latin1',
+  )
+  const head = Buffer.alloc(4)
+  head.writeUInt32BE(body.length + 4)
+  return Buffer.concat([head, body])
 }
 
 const presign = async (contentType = 'image/png', filename = 'cat.png') => {
@@ -96,6 +120,32 @@ for (const [contentType, { maxBytes, extension }] of Object.entries(uploadTypes)
   })
 }
 
+test('a type goes by its usual other names, in any case and with parameters', async () => {
+  for (const [named, type] of [
+    ['IMAGE/PNG', 'image/png'],
+    ['image/png; q=1', 'image/png'],
+    ['image/jpg', 'image/jpeg'],
+    ['image/x-ms-bmp', 'image/bmp'],
+    ['video/mkv', 'video/x-matroska'],
+    ['audio/x-m4a', 'audio/mp4'],
+    ['audio/ogg; codecs=opus', 'audio/ogg'],
+  ] as const) {
+    const upload = await presign(named, 'x')
+    assert.equal((await put(upload.uploadUrl, beginnings[type]!, named)).status, 200, named)
+    assert.equal((await fetch(upload.fileUrl)).headers.get('content-type'), type)
+  }
+})
+
+test('a file may be of another type of its container than was said, as phones rename them', async () => {
+  const film = await presign('video/mp4')
+  assert.equal((await put(film.uploadUrl, beginnings['video/quicktime']!, 'video/mp4')).status, 200)
+  const picture = await presign('image/heif')
+  assert.equal((await put(picture.uploadUrl, beginnings['image/heic']!, 'image/heif')).status, 200)
+  const other = await presign('image/heic')
+  const refused = await put(other.uploadUrl, beginnings['video/mp4']!, 'image/heic')
+  await assertRefused(refused, 400, 'INVALID_CONTENT_TYPE', other.fileId)
+})
+
 test('the answer of a presign has the documented fields', async () => {
   const { body } = await gateway.call('POST', '/v1/uploads/presign', {
     key: customer.key,
@@ -114,6 +164,7 @@ test('a type that is not taken is refused, with those that are', async () => {
     'constructor',
     'image/png, image/jpeg',
     `image/${'x'.repeat(3_000)}`,
+    'image/svg+xml; charset=utf-8',
   ]) {
     const answer = await gateway.call('POST', '/v1/uploads/presign', {
       key: customer.key,

@@ -2,6 +2,7 @@ import { openAsBlob } from 'node:fs'
 import { access, constants, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { sniff } from '../media/image.ts'
+import { namesOf } from '../media/types.ts'
 import type { Api } from './api.ts'
 import { exchange, overNetwork, persist, refusal } from './exchange.ts'
 import { CommandFailed } from './output.ts'
@@ -28,7 +29,7 @@ export async function openUpload(path: string): Promise<Upload> {
   const contentType = await sniff(new Uint8Array(await bytes.slice(0, sniffedBytes).arrayBuffer()))
   if (contentType === undefined) {
     throw new CommandFailed(
-      `${path} is of no type that can be uploaded: take JPEG, PNG, WebP, GIF, MP4, WebM, MP3 or WAV`,
+      `${path} is of no type that can be uploaded: take ${namesOf('image')}, ${namesOf('video')}, ${namesOf('audio')}`,
     )
   }
   return { filename: basename(path), contentType, bytes }

@@ -1,6 +1,6 @@
 import { type ApiErrorCode, apiErrors, jobFailures } from '../errors.ts'
+import { kindOf, maxInputBytes, mediaTypes, typeFacts } from '../media/types.ts'
 import { magicWords } from '../providers/sandbox/magic.ts'
-import { uploadTypes } from '../uploads/types.ts'
 import { addressOf, endpointPath } from './endpoint-page.ts'
 import type { Facts } from './guides.ts'
 import { modelPath, titleOf } from './model-page.ts'
@@ -33,8 +33,13 @@ export function factsOf(subject: Subject): Facts {
       ),
     uploadTypes: () =>
       table(
-        ['Type', 'At most'],
-        Object.entries(uploadTypes).map(([type, { maxBytes }]) => [code(type), `${maxBytes / 1_048_576} MB`]),
+        ['File', 'Type', 'Also known as', 'At most'],
+        mediaTypes.map((type) => [
+          typeFacts(type).name,
+          code(type),
+          typeFacts(type).aliases.map(code).join(', '),
+          `${maxInputBytes[kindOf(type)] / 1_048_576} MB`,
+        ]),
       ),
     model: () => shown?.slug ?? 'provider/model/capability',
     estimate: () => (shown === undefined ? '' : samples(estimateOf(shown, origin))),

@@ -71,7 +71,8 @@ test('files are fetched from fields at any depth, in the order of the input', as
 test('what is wrong with a file is told with the place of its URL in the input', async () => {
   const fields: MediaField[] = [{ field: 'elements.images', media: 'image' }]
   const elements = [{ images: [`${origin}/1`] }, { images: [`${origin}/1`, `${origin}/text`] }]
-  const message = 'elements[1].images[1]: The file is not a JPEG, PNG, WebP or GIF picture.'
+  const message =
+    'elements[1].images[1]: The file is not a picture (JPEG, PNG, WebP, GIF, AVIF, HEIC, HEIF, BMP or TIFF).'
   assert.deepEqual(await fetchFrom(fields, { elements }), {
     failure: { code: 'INPUT_MEDIA_INVALID', message },
   })

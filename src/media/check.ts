@@ -6,6 +6,7 @@ import { openMedia, picturesAt } from './frames.ts'
 import { type InputKind, type MediaType, maxFramePixels, maxInputBytes, tooLarge } from './image.ts'
 import { durationOf, endsInFile, sniffFile } from './inspect.ts'
 import { decodePicture } from './pictures/decode.ts'
+import { kindOf, mayBe, namesOf } from './types.ts'
 
 /** What a customer's file is, where it is of a wanted kind. `message` may be shown to the customer. */
 export type InputCheck =
@@ -22,11 +23,7 @@ export type InputCheck =
   | { ok: true; kind: 'audio'; contentType: MediaType; durationSeconds: number }
   | { ok: false; message: string }
 
-const formats: Record<InputKind, string> = {
-  image: 'a JPEG, PNG, WebP or GIF picture',
-  video: 'an MP4 or WebM video',
-  audio: 'an MP3 or WAV sound file',
-}
+const nouns: Record<InputKind, string> = { image: 'picture', video: 'video', audio: 'sound file' }
 
 /** Whether a customer's file is of one of these kinds and can be used whole. Decodes on the calling thread. */
 export async function checkInputHere(
@@ -35,9 +32,10 @@ export async function checkInputHere(
   maxPixels: number,
 ): Promise<InputCheck> {
   const contentType = await sniffFile(path)
-  const kind = kinds.find((wanted) => contentType?.startsWith(`${wanted}/`))
+  const kind = contentType && kindAmong(kinds, contentType)
   if (contentType === undefined || kind === undefined) {
-    return { ok: false, message: `The file is not ${kinds.map((wanted) => formats[wanted]).join(', nor ')}.` }
+    const wanted = kinds.map((name) => `a ${nouns[name]} (${namesOf(name)})`)
+    return { ok: false, message: `The file is not ${wanted.join(', nor ')}.` }
   }
   if ((await stat(path)).size > maxInputBytes[kind]) {
     return { ok: false, message: `The file is larger than ${maxInputBytes[kind]} bytes.` }
@@ -54,6 +52,12 @@ export async function checkInputHere(
   } catch (error) {
     return { ok: false, message: await reasonFor(path, kind, error) }
   }
+}
+
+/** A sound can be in a file that begins as films do. */
+function kindAmong(kinds: InputKind[], contentType: MediaType): InputKind | undefined {
+  if (kinds.includes(kindOf(contentType))) return kindOf(contentType)
+  return kinds.includes('audio') && mayBe('audio/mp4', contentType) ? 'audio' : undefined
 }
 
 async function checkImage(path: string, maxPixels: number): Promise<InputCheck> {
@@ -79,10 +83,16 @@ async function checkVideo(input: Input, contentType: MediaType, maxPixels: numbe
 }
 
 async function checkAudio(input: Input, contentType: MediaType): Promise<InputCheck> {
+  if ((await input.getPrimaryVideoTrack()) !== null) {
+    return { ok: false, message: `The file is a film, not a sound file (${namesOf('audio')}).` }
+  }
   const track = await input.getPrimaryAudioTrack()
   if (track === null) return { ok: false, message: 'The file has no sound.' }
   await expectAudioCodec(track)
-  using first = await new AudioSampleSink(track).getSample(await track.getFirstTimestamp())
-  if (first === null) return { ok: false, message: 'The sound cannot be decoded.' }
-  return { ok: true, kind: 'audio', contentType, durationSeconds: await durationOf(track) }
+  // not by its time: the first packets of some codecs only lead in
+  for await (using _first of new AudioSampleSink(track).samples()) {
+    const type = kindOf(contentType) === 'audio' ? contentType : 'audio/mp4'
+    return { ok: true, kind: 'audio', contentType: type, durationSeconds: await durationOf(track) }
+  }
+  return { ok: false, message: 'The sound cannot be decoded.' }
 }

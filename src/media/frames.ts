@@ -1,11 +1,17 @@
 import './decoder-memory.ts'
+import './vorbis.ts'
 import { type Canvas, createCanvas } from '@napi-rs/canvas'
 import {
+  ADTS,
   AudioSampleSink,
+  FLAC,
   Input,
   type InputVideoTrack,
+  MATROSKA,
   MP3,
   MP4,
+  OGG,
+  QTFF,
   VideoSampleSink,
   WAVE,
   WEBM,
@@ -35,7 +41,7 @@ export type DecodeCount =
  */
 export function openMedia(path: string): Input {
   return new Input({
-    formats: [MP4, WEBM, WAVE, MP3],
+    formats: [MP4, QTFF, WEBM, MATROSKA, WAVE, MP3, ADTS, OGG, FLAC],
     source: fileSource(path),
   })
 }

@@ -55,7 +55,10 @@ for (const [contentType, bytes] of Object.entries(pictures)) {
 test('what is no picture is invalid, whatever it is', async () => {
   for (const bytes of ['', '<svg xmlns="http://www.w3.org/2000/svg"/>', '<html>', '%PDF-1.7\n']) {
     const outcome = await check(Buffer.from(bytes))
-    assert.equal(outcome.ok === false && outcome.message, 'The file is not a JPEG, PNG, WebP or GIF picture.')
+    assert.equal(
+      outcome.ok === false && outcome.message,
+      'The file is not a picture (JPEG, PNG, WebP, GIF, AVIF, HEIC, HEIF, BMP or TIFF).',
+    )
   }
 })
 

@@ -1,28 +1,8 @@
 import { fileTypeFromBuffer } from 'file-type'
 import { mp3Start } from './mp3.ts'
+import { type MediaType, mediaTypeOf } from './types.ts'
 
-/** The types of files that customers may hand in (contract: "Uploads"). */
-const mediaTypes = [
-  'image/jpeg',
-  'image/png',
-  'image/webp',
-  'image/gif',
-  'video/mp4',
-  'video/webm',
-  'audio/mpeg',
-  'audio/wav',
-] as const
-
-export type MediaType = (typeof mediaTypes)[number]
-
-export type InputKind = 'image' | 'video' | 'audio'
-
-/** What a customer's file of each kind may weigh: as much as an upload of it. */
-export const maxInputBytes: Record<InputKind, number> = {
-  image: 10_485_760,
-  video: 104_857_600,
-  audio: 52_428_800,
-}
+export { type InputKind, type MediaType, maxInputBytes } from './types.ts'
 
 /** 50 megapixels decode to 200 MB. */
 export const defaultMaxPixels = 50_000_000
@@ -33,16 +13,48 @@ export const defaultMaxPixels = 50_000_000
  */
 export const maxFramePixels = 10_000_000
 
-/** Names that the same magic bytes are also known by. */
-const aliases: Record<string, MediaType> = { 'image/apng': 'image/png', 'video/x-m4v': 'video/mp4' }
+/** Of a file with pictures in the boxes of ISO media, by what it names in its beginning as needed to read it. */
+const heifBrands: Record<string, MediaType> = {
+  avif: 'image/avif',
+  avis: 'image/avif',
+  heic: 'image/heic',
+  heix: 'image/heic',
+  heim: 'image/heic',
+  heis: 'image/heic',
+  hevc: 'image/heic',
+  hevx: 'image/heic',
+  hevm: 'image/heic',
+  hevs: 'image/heic',
+  mif1: 'image/heif',
+  mif2: 'image/heif',
+  msf1: 'image/heif',
+  miaf: 'image/heif',
+}
 
 /** The type that the first 4,100 bytes of a file show, whatever its sender says it is. */
 export async function sniff(firstBytes: Uint8Array): Promise<MediaType | undefined> {
   if (isWave(Buffer.from(firstBytes.subarray(0, 12)))) return 'audio/wav'
+  const picture = heifType(Buffer.from(firstBytes.buffer, firstBytes.byteOffset, firstBytes.byteLength))
+  if (picture !== undefined) return picture
   const found = await fileTypeFromBuffer(firstBytes).catch(() => undefined)
-  if (found === undefined) return mp3Start(firstBytes) === undefined ? undefined : 'audio/mpeg'
-  const type = aliases[found.mime] ?? found.mime
-  return mediaTypes.find((known) => known === type)
+  if (found !== undefined) return mediaTypeOf(found.mime)
+  return tiffType(firstBytes) ?? (mp3Start(firstBytes) === undefined ? undefined : 'audio/mpeg')
+}
+
+/** Of a TIFF the library reads the table of tags, which may be at its end; by those it knows photographs as cameras store them. */
+function tiffType(bytes: Uint8Array): MediaType | undefined {
+  const start = Buffer.from(bytes.subarray(0, 4)).toString('latin1')
+  return ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(start) ? 'image/tiff' : undefined
+}
+
+/** The first brand decides whether these are pictures at all; the others say better of which kind. */
+function heifType(bytes: Buffer): MediaType | undefined {
+  if (bytes.length < 16 || bytes.toString('latin1', 4, 8) !== 'ftyp') return undefined
+  const end = Math.min(bytes.readUInt32BE(0), bytes.length)
+  const brands = [bytes.toString('latin1', 8, 12)]
+  for (let at = 16; at + 4 <= end; at += 4) brands.push(bytes.toString('latin1', at, at + 4))
+  const types = brands.map((brand) => heifBrands[brand])
+  return types[0] && (types.find((type) => type === 'image/avif' || type === 'image/heic') ?? types[0])
 }
 
 /** Also in its forms for more than 4 GB, and for the other byte order. */

@@ -180,9 +180,10 @@ test('a customer’s film and sound tell what they are, and only where such a fi
   assert.deepEqual(await media.checkInput(sound, ['audio']), heard)
   assert.deepEqual(await media.checkInput(film, ['image']), {
     ok: false,
-    message: 'The file is not a JPEG, PNG, WebP or GIF picture.',
+    message: 'The file is not a picture (JPEG, PNG, WebP, GIF, AVIF, HEIC, HEIF, BMP or TIFF).',
   })
-  const neither = 'The file is not a JPEG, PNG, WebP or GIF picture, nor an MP4 or WebM video.'
+  const neither =
+    'The file is not a picture (JPEG, PNG, WebP, GIF, AVIF, HEIC, HEIF, BMP or TIFF), nor a video (MP4, WebM, MOV, M4V or MKV).'
   assert.deepEqual(await media.checkInput(sound, ['image', 'video']), { ok: false, message: neither })
 })
 

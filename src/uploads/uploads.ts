@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { type Db, transaction } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { sniff } from '../media/image.ts'
+import { type MediaType, mayBe } from '../media/types.ts'
 import { type Storage, StorageError } from '../storage/storage.ts'
 import { takePlace } from './places.ts'
 import { checkRoom, findUse, uploadLimits } from './room.ts'
@@ -15,7 +16,7 @@ const fileLifeMs = 60 * 60_000
 export interface Upload {
   id: string
   filename: string
-  contentType: string
+  contentType: MediaType
   key: string
   createdAt: Date
   putExpiresAt: Date
@@ -26,7 +27,7 @@ interface UploadRow {
   id: string
   user_id: string
   filename: string
-  content_type: string
+  content_type: MediaType
   status: 'pending' | 'stored' | 'deleted'
   created_at: Date
   put_expires_at: Date
@@ -74,7 +75,7 @@ export async function createUpload(
 
 async function insertUpload(
   db: Db,
-  file: { userId: string; filename: string; contentType: string },
+  file: { userId: string; filename: string; contentType: MediaType },
   now: Date,
 ): Promise<Upload> {
   const { rows } = await db.query<UploadRow>(
@@ -152,7 +153,7 @@ async function put(storage: Storage, upload: Upload, body: Readable, maxBytes: n
 const sniffedBytes = 4_100
 
 /** The same bytes; throws INVALID_CONTENT_TYPE if the first ones are not those of the type. */
-async function* checked(body: Readable, contentType: string): AsyncGenerator<Buffer> {
+async function* checked(body: Readable, contentType: MediaType): AsyncGenerator<Buffer> {
   let start = Buffer.alloc(0)
   let isKnown = false
   // a destroyed request could not be read to its end any more, which its answer needs
@@ -169,8 +170,8 @@ async function* checked(body: Readable, contentType: string): AsyncGenerator<Buf
   if (!isKnown) yield await checkStart(start, contentType)
 }
 
-async function checkStart(start: Buffer, contentType: string): Promise<Buffer> {
-  if ((await sniff(start)) === contentType) return start
+async function checkStart(start: Buffer, contentType: MediaType): Promise<Buffer> {
+  if (mayBe(contentType, await sniff(start))) return start
   throw new ApiError('INVALID_CONTENT_TYPE', `The bytes are not those of a file of type ${contentType}.`)
 }
 

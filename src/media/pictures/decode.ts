@@ -1,10 +1,14 @@
 import { type Canvas, createCanvas, type Image, loadImage } from '@napi-rs/canvas'
 import { type MediaType, sniff, tooLarge } from '../image.ts'
+import { namesOf } from '../types.ts'
+import { readBmp } from './bmp.ts'
 import type { PictureFile, PictureReading } from './file.ts'
 import { readGif } from './gif.ts'
+import { decodeHeif, type PlainPicture } from './heif.ts'
 import { readJpeg } from './jpeg.ts'
 import { turnUpright, uprightSize } from './orientation.ts'
 import { readPng } from './png.ts'
+import { decodeRaster } from './raster.ts'
 import { readWebp } from './webp.ts'
 
 /** A decoded picture: upright, in sRGB, with 8 bits per colour. `message` may be shown to the customer. */
@@ -12,11 +16,21 @@ export type DecodedPicture =
   | { ok: true; contentType: MediaType; width: number; height: number; picture: Canvas | Image }
   | { ok: false; message: string }
 
+/** Formats whose pixels the canvas decodes. */
 const readers: Partial<Record<MediaType, (bytes: Buffer) => PictureReading>> = {
   'image/jpeg': readJpeg,
   'image/png': readPng,
   'image/webp': readWebp,
   'image/gif': readGif,
+  'image/bmp': readBmp,
+}
+
+/** Formats with a decoder of their own, which also turns them upright and looks for their end. */
+const decoders: Partial<Record<MediaType, (bytes: Buffer, maxPixels: number) => Promise<PlainPicture>>> = {
+  'image/avif': decodeRaster,
+  'image/tiff': decodeRaster,
+  'image/heic': decodeHeif,
+  'image/heif': decodeHeif,
 }
 const broken = 'The picture cannot be decoded.'
 
@@ -26,8 +40,10 @@ const broken = 'The picture cannot be decoded.'
  */
 export async function decodePicture(bytes: Buffer, maxPixels: number): Promise<DecodedPicture> {
   const contentType = await sniff(bytes)
+  const decode = contentType && decoders[contentType]
+  if (decode) return fromPlain(await decode(bytes, maxPixels), contentType)
   const read = contentType && readers[contentType]
-  if (!read) return { ok: false, message: 'The file is not a JPEG, PNG, WebP or GIF picture.' }
+  if (!read) return { ok: false, message: `The file is not a picture (${namesOf('image')}).` }
   const file = read(bytes)
   if ('fault' in file) return { ok: false, message: file.fault }
   const size = uprightSize(file)
@@ -39,6 +55,12 @@ export async function decodePicture(bytes: Buffer, maxPixels: number): Promise<D
   const stored = await decodeStored(file, contentType)
   if (stored === undefined) return { ok: false, message: broken }
   return { ok: true, contentType, ...size, picture: upright(stored, file) }
+}
+
+async function fromPlain(plain: PlainPicture, contentType: MediaType): Promise<DecodedPicture> {
+  if (!plain.ok) return plain
+  const picture = await loadImage(plain.png)
+  return { ok: true, contentType, width: plain.width, height: plain.height, picture }
 }
 
 /** As stored in the file; undefined if its data does not decode to the last row. */
