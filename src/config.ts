@@ -3,6 +3,7 @@ import { parseRange } from './addresses.ts'
 import { durableSteps, isFaultPoint } from './fault-points.ts'
 
 export const roles = ['all', 'api', 'worker'] as const
+export const whenSuspended = ['refuse', 'hold'] as const
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 /** The headers in which a proxy can name the client; one of them is believed. */
@@ -39,6 +40,8 @@ export interface Config {
   corsOrigins: string[] | '*' | undefined
   /** How many requests a key may make from an address, in each process. */
   requestsPerMinute: number
+  /** What becomes of a live submit while every upstream of its model is suspended. */
+  whenSuspended: (typeof whenSuspended)[number]
   logLevel: (typeof logLevels)[number]
 }
 
@@ -102,6 +105,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
     requestsPerMinute: wholeNumber(
       'FILMGATE_REQUESTS_PER_MINUTE',
       read('FILMGATE_REQUESTS_PER_MINUTE') ?? '6000',
+    ),
+    whenSuspended: oneOf(
+      'FILMGATE_WHEN_SUSPENDED',
+      read('FILMGATE_WHEN_SUSPENDED') ?? 'refuse',
+      whenSuspended,
     ),
     logLevel: oneOf('FILMGATE_LOG_LEVEL', read('FILMGATE_LOG_LEVEL') ?? 'info', logLevels),
   }

@@ -257,13 +257,6 @@ export const apiErrors = {
       'The key, or this version of the model, was used more often than the operator allows, the account uploads as much as it may, or too many jobs are being watched.',
     remedy: 'Wait for Retry-After seconds, and spread the requests or end a stream.',
   },
-  CONFIG_ERROR: {
-    status: 500,
-    title: 'Not set up',
-    retryable: false,
-    meaning: 'This server lacks a setting that the request needs; nothing was charged.',
-    remedy: 'Ask the operator to set up an upstream for the model, or use a test key.',
-  },
   INTERNAL_ERROR: {
     status: 500,
     title: 'Internal error',
@@ -277,6 +270,14 @@ export const apiErrors = {
     retryable: true,
     meaning: 'Database, file storage or free space can not serve this now; nothing was done.',
     remedy: 'Send the same request again after Retry-After.',
+  },
+  PROVIDER_UNAVAILABLE: {
+    status: 503,
+    title: 'No upstream takes the model now',
+    retryable: true,
+    meaning:
+      'Every upstream of the model is suspended until the operator has mended something there, or none is set up; nothing was charged.',
+    remedy: 'Try again after Retry-After, use another model, or a test key.',
   },
   PUBSUB_PUBLISH_FAILED: {
     status: 503,

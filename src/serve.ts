@@ -11,10 +11,13 @@ import { type Config, ConfigError, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
 import { createProxies } from './http/client-address.ts'
+import { startChecks } from './jobs/check-upstreams.ts'
 import { createExpectations } from './jobs/expectations.ts'
 import { createGetJob } from './jobs/read.ts'
 import { createCandidates, createRouteRecords } from './jobs/routes.ts'
+import { announceServer, describeUpstreams, forgetServers } from './jobs/servers.ts'
 import { createSubmit } from './jobs/submit.ts'
+import { probeSuspended, releaseProbe } from './jobs/suspensions.ts'
 import { createReadEvents } from './jobs/timeline.ts'
 import { createJobWatch } from './jobs/watch.ts'
 import { startWorker } from './jobs/worker.ts'
@@ -107,7 +110,10 @@ async function start(
   const { pool } = database
   await migrate(pool, log)
   // no other server can be on the embedded database: what is locked was locked by one that died
-  if (database.isEmbedded) await freeTasksOfDead(pool, 0)
+  if (database.isEmbedded) {
+    await freeTasksOfDead(pool, 0)
+    await forgetServers(pool)
+  }
 
   const signingSecret = await loadSigningSecret(pool, config.dataDir)
   const sessionSecret = deriveSecret(signingSecret, 'sessions')
@@ -134,6 +140,16 @@ async function start(
   undo.push(() => submitPool.end())
   const lookupPool = database.openLookupPool()
   undo.push(() => lookupPool.end())
+  const processId = randomUUID()
+  const server = {
+    id: processId,
+    role: config.role,
+    upstreams: describeUpstreams(upstreams, config.upstreams),
+  }
+  const announced = await announceServer({ pool, log }, server)
+  undo.push(announced.stop)
+  const checks = startChecks({ pool, log }, processId, upstreams)
+  undo.push(checks.stop)
   let worker: { stop(): Promise<void> } | undefined
   undo.push(async () => worker?.stop())
   let url: string | undefined
@@ -159,6 +175,16 @@ async function start(
         proxies: createProxies(config),
         provider,
         candidates,
+        whenSuspended: config.whenSuspended,
+        probes: {
+          take: ({ provider, route }, jobId) =>
+            probeSuspended(
+              pool,
+              { upstream: provider.name, model: route.model },
+              { jobId, hasCheck: provider.check !== undefined },
+            ),
+          release: (jobId) => releaseProbe(pool, jobId),
+        },
         ...links,
       },
       log,
@@ -179,7 +205,7 @@ async function start(
       routeRecords: createRouteRecords({ pool, clock, log }),
       medianMs: expectations.medianMs,
       isReachable,
-      processId: randomUUID(),
+      processId,
       nextPollMs: expectations.nextPollMs,
       storage,
       media,

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { atEnd } from './at-end.ts'
-import { database, filmgate, start } from './command-line.ts'
+import { database, filmgate } from './command-line.ts'
 import { makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { promptOf } from './live-fixture.ts'
@@ -19,8 +16,9 @@ const kling = await startKling({
 })
 const fal = await startFal({ apiKey: 'hunter2-id:hunter3-secret', behave: () => ({ takesMs: 100 }) })
 atEnd(async () => void (await Promise.all([kling.stop(), fal.stop()])))
+const webhookSecret = 'whsec_aHVudGVyNGh1bnRlcjRodW50ZXI0aHVudGVyNA=='
 const upstreams = {
-  kling: { apiKey: kling.apiKey, baseUrl: kling.url },
+  kling: { apiKey: kling.apiKey, baseUrl: kling.url, webhookSecret },
   fal: { apiKey: fal.apiKey, baseUrl: fal.url },
 }
 const gateway = await startGateway({
@@ -29,24 +27,17 @@ const gateway = await startGateway({
   settings: { upstreams },
 })
 const customer = await makeCustomer(pool, { mode: 'live', microCents: 1_000_000_000n })
-const environment = {
-  KLING_API_KEY: kling.apiKey,
-  KLING_BASE_URL: kling.url,
-  KLING_WEBHOOK_SECRET: 'whsec_aHVudGVyNGh1bnRlcjRodW50ZXI0aHVudGVyNA==',
-  FAL_API_KEY: fal.apiKey,
-  FAL_BASE_URL: fal.url,
-}
 const model = 'kling/kling-omni-o1/text-to-video'
 
-/** Runs a command with the keys set, and holds it to telling none of them. */
-async function run(args: string, more: Record<string, string> = {}) {
-  const outcome = await filmgate(args, { ...environment, ...more })
+/** Runs a command in a terminal that has no key, and holds it to telling none of the servers'. */
+async function run(args: string) {
+  const outcome = await filmgate(args)
   assert.doesNotMatch(outcome.stdout + outcome.stderr, /hunter|aHVudGVy/)
   return outcome
 }
 
-async function json(args: string, more?: Record<string, string>) {
-  const { stdout, stderr } = await run(`${args} --json`, more)
+async function json(args: string) {
+  const { stdout, stderr } = await run(`${args} --json`)
   assert.equal(stderr, '')
   return JSON.parse(stdout)
 }
@@ -96,9 +87,9 @@ test('a job tells its operator what it brought in and what it cost, by bill wher
   assert.match(list.stdout, /\$0\.35 +\$0\.05/)
 })
 
-test('upstreams are listed with what is set up, whether it answers, what is closed, and what was spent today', async () => {
+test('upstreams are listed as the running servers have them, with what is suspended and what was spent today', async () => {
   await pool.query(
-    "insert into upstream_closures (upstream, model, cause, retry_at) values ('fal', '', 'no credit', now() + interval '1 hour')",
+    "insert into upstream_closures (upstream, model, reason, cause, retry_at) values ('fal', '', 'key', 'wrong key', now() + interval '1 hour')",
   )
   const { upstreams: listed } = await json('upstream list')
   const [first, second, third] = listed
@@ -110,11 +101,15 @@ test('upstreams are listed with what is set up, whether it answers, what is clos
       ['wavespeed', false, null],
     ],
   )
+  assert.deepEqual(third.servers, [])
+  const [server] = first.servers
   assert.deepEqual(
-    [first.credentials, first.hasWebhookSecret, second.hasWebhookSecret],
-    ['api key', true, false],
+    [server.role, server.pid, server.isAlive, server.baseHost, server.credentials],
+    ['all', process.pid, true, new URL(kling.url).host, 'api key'],
   )
-  assert.deepEqual(first.circuit, { state: 'closed', failures: 0, until: null })
+  assert.match(server.fingerprint, /^[0-9a-f]{16}$/)
+  assert.deepEqual([server.hasWebhookSecret, second.servers[0].hasWebhookSecret], [true, false])
+  assert.deepEqual(first.circuit, { state: 'ok', failures: 0, until: null })
   assert.deepEqual(first.today, {
     attempts: 2,
     accepted: 2,
@@ -123,47 +118,73 @@ test('upstreams are listed with what is set up, whether it answers, what is clos
     chargedMicroCents: 350_000,
     marginMicroCents: 50_000,
   })
-  assert.deepEqual([second.closures[0].model, second.closures[0].cause], [null, 'no credit'])
-  assert.equal(third.credentials, null)
+  const [suspension] = second.suspensions
+  assert.deepEqual([suspension.model, suspension.reason, suspension.cause], [null, 'key', 'wrong key'])
   const human = await run('upstream list --no-check')
-  assert.match(human.stdout, /^kling +api key +closed .*\$0\.30 +\$0\.05$/m)
-  assert.match(human.stdout, /fal takes no jobs: no credit/)
+  assert.match(human.stdout, /^kling +api key +1 +ok .*\$0\.30 +\$0\.05$/m)
+  assert.match(human.stdout, /^fal +api key +1 +ok +all: key /m)
+  assert.match(human.stdout, /^fal is suspended \(key\): wrong key \(looked at again /m)
+  assert.match(human.stdout, /^wavespeed +not set up +0 /m)
+  assert.doesNotMatch(human.stdout, /closed/)
 })
 
-test('a check of an upstream that is well opens it, and one that is not says what to do and exits 1', async () => {
-  const well = await json('upstream check fal')
-  assert.deepEqual([well.isWell, well.wasOpened], [true, true])
-  assert.equal((await pool.query('select from upstream_closures')).rowCount, 0)
-  const wrong = await run('upstream check kling', { KLING_API_KEY: 'hunter9-wrong' })
-  assert.equal(wrong.code, 1)
-  assert.match(wrong.stdout, /Kling: NOT well[\s\S]*KLING_API_KEY/)
-  const listed = await json('upstream list', {
-    KLING_API_KEY: 'hunter9-wrong',
-    FAL_BASE_URL: 'http://127.0.0.1:9',
-  })
-  assert.deepEqual(
-    listed.upstreams.map(({ reachable, well }: Record<string, unknown>) => [reachable, well]),
-    [
-      [true, false],
-      [false, false],
-      [null, null],
-    ],
+test('a server checks its upstream for a command without a key, and what the answer proves takes jobs again', async () => {
+  await pool.query(
+    "insert into upstream_closures (upstream, model, reason, cause, retry_at) values ('fal', 'theirs', 'model', 'off', now() + interval '1 hour')",
   )
-  const gone = await run('upstream check kling', { KLING_BASE_URL: 'http://127.0.0.1:9' })
-  assert.match(gone.stdout, /KLING_BASE_URL/)
-  assert.equal(gone.code, 1)
+  const well = await json('upstream check fal')
+  assert.deepEqual([well.isWell, well.wasOpened, well.resumed, well.toBeTried], [true, true, 1, 1])
+  const { rows } = await pool.query(
+    'select reason, is_checked, retry_at <= now() as is_due from upstream_closures',
+  )
+  assert.deepEqual(rows, [{ reason: 'model', is_checked: true, is_due: true }])
+  assert.equal((await pool.query('select from upstream_checks')).rowCount, 0)
+  await pool.query('delete from upstream_closures')
 })
 
-test('an upstream that is not set up or not known is told so, and a wrong address is not repeated', async () => {
-  const unset = await filmgate('upstream check wavespeed', { WAVESPEED_API_KEY: '' })
-  assert.match(unset.stderr, /WaveSpeedAI is not set up: set WAVESPEED_API_KEY/)
+test('a check that is not well says what to do and exits 1, and each key that servers have is asked once', async () => {
+  const other = await startGateway({
+    databaseUrl: database.url,
+    role: 'api',
+    settings: { upstreams: { kling: { apiKey: 'hunter9-wrong', baseUrl: kling.url } } },
+  })
+  const wrong = await run('upstream check kling')
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.stdout, /^Kling: NOT well$/m)
+  assert.match(wrong.stdout, /the credentials are good/)
+  assert.match(wrong.stdout, /The key is (wrong|not valid)/)
+  const { upstreams: listed } = await json('upstream list')
+  assert.deepEqual([listed[0].reachable, listed[0].well, listed[0].servers.length], [true, false, 2])
+  await other.stop()
+  assert.equal((await json('upstream list --no-check')).upstreams[0].servers.length, 1)
+})
+
+test('a server that is gone is told so, and asked nothing', async () => {
+  await pool.query(
+    `insert into servers (id, role, host, pid, upstreams, beat_at) values ('gone', 'api', 'far', 7,
+       '[{"name": "wavespeed", "baseHost": "far.example", "credentials": "api key", "fingerprint": "f", "hasWebhookSecret": false}]',
+       now() - interval '1 minute')`,
+  )
+  const human = await run('upstream list --no-check')
+  assert.match(human.stdout, /^far 7 +api +gives no sign of life +wavespeed +far\.example/m)
+  assert.match(human.stdout, /^wavespeed +not set up +0 /m)
+  const check = await run('upstream check wavespeed')
+  assert.match(
+    check.stderr,
+    /WaveSpeedAI is not set up on any running server .*: set WAVESPEED_API_KEY for it/,
+  )
+  assert.equal(check.code, 1)
+  await pool.query("delete from servers where id = 'gone'")
+})
+
+test('an upstream that is not known is told so, and what this terminal has set does not count', async () => {
   const unknown = await run('upstream check klimg')
   assert.match(unknown.stderr, /there is no upstream klimg: did you mean "kling"\?/)
-  const wrong = await run('upstream list', { FAL_BASE_URL: 'https://hunter5@fal.example' })
-  assert.match(wrong.stderr, /^filmgate: FAL_BASE_URL is not the address of an upstream/)
-  const secret = await run('upstream list', { KLING_WEBHOOK_SECRET: 'hunter7!' })
-  assert.match(secret.stderr, /^filmgate: KLING_WEBHOOK_SECRET is not a secret of Standard Webhooks/)
-  assert.deepEqual([unset.code, unknown.code, wrong.code, secret.code], [1, 1, 1, 1])
+  assert.equal(unknown.code, 1)
+  const { stdout } = await filmgate('upstream list --no-check --json', {
+    WAVESPEED_API_KEY: 'hunter-of-mine',
+  })
+  assert.equal(JSON.parse(stdout).upstreams[2].configured, false)
 })
 
 test('the ways of a job are shown in the order in which they would be tried, each with its reason', async () => {
@@ -180,11 +201,11 @@ test('the ways of a job are shown in the order in which they would be tried, eac
   assert.deepEqual([last.upstream, last.standing, last.score], ['wavespeed', 'not set up', null])
   assert.match(last.why, /WAVESPEED_API_KEY/)
   await pool.query(
-    "insert into upstream_closures (upstream, model, cause, retry_at) values ('kling', '', 'no credit', now() + interval '1 hour')",
+    "insert into upstream_closures (upstream, model, reason, cause, retry_at) values ('kling', '', 'credit', 'no credit', now() + interval '1 hour')",
   )
   const human = await run(`route ${model}`)
   assert.match(human.stdout, /^A live job would go to fal/)
-  assert.match(human.stdout, /^kling +omni-video\/kling-o1 +closed .*takes no jobs: no credit/m)
+  assert.match(human.stdout, /^kling +omni-video\/kling-o1 +suspended .*takes no jobs: no credit/m)
   await pool.query('delete from upstream_closures')
 })
 
@@ -199,25 +220,17 @@ test('a model without a way says why, a field that decides counts, and wrong fie
   assert.match((await run(`route ${model} duration=7`)).stderr, /duration/)
 })
 
-test('no key is on a command line that other users of the machine can see', async () => {
-  const asked = Promise.withResolvers<void>()
-  const seen = Promise.withResolvers<void>()
-  const slow = createServer(async (_, answer) => {
-    asked.resolve()
-    await seen.promise
-    answer.writeHead(503).end()
-  }).listen(0, '127.0.0.1')
-  atEnd(async () => {
-    slow.closeAllConnections()
-    slow.close()
-  })
-  await once(slow, 'listening')
-  const { port } = slow.address() as AddressInfo
-  const running = run('upstream check kling', { KLING_BASE_URL: `http://127.0.0.1:${port}` })
-  await Promise.race([asked.promise, running])
-  const { stdout } = await start('ps', ['-eo', 'args'])
-  seen.resolve()
-  await running
-  assert.match(stdout, /src\/main\.ts upstream check kling/)
-  assert.doesNotMatch(stdout, /hunter|aHVudGVy/)
+test('without a running server the commands say that there is none, and the database holds no key', async () => {
+  const { rows } = await pool.query("select string_agg(to_jsonb(s)::text, '') as text from servers s")
+  assert.doesNotMatch(rows[0].text, /hunter|aHVudGVy/)
+  await gateway.stop()
+  const check = await run('upstream check kling')
+  assert.match(
+    check.stderr,
+    /no server runs on this database.*start one with "filmgate serve", and set KLING_API_KEY/,
+  )
+  assert.match((await run('upstream list')).stdout, /No server runs on this database/)
+  const shown = await json(`route ${model}`)
+  assert.equal(shown.chosen, null)
+  assert.match(shown.routes[0].why, /no server runs on this database/)
 })

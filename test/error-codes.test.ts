@@ -152,7 +152,7 @@ const requests: Record<ApiErrorCode, () => Promise<Answer>> = {
     await list(key)
     return list(key)
   },
-  async CONFIG_ERROR() {
+  async PROVIDER_UNAVAILABLE() {
     return submit(seed, (await makeCustomer(pool, { mode: 'live' })).key)
   },
   async INTERNAL_ERROR() {

@@ -15,9 +15,10 @@ interface Script {
 }
 
 const accepted: SubmitOutcome = { outcome: 'accepted', operation: null }
-const closedFor = (scope: 'upstream' | 'model'): SubmitOutcome => ({
-  outcome: 'closed',
+const suspendedFor = (scope: 'upstream' | 'model'): SubmitOutcome => ({
+  outcome: 'suspended',
   scope,
+  reason: scope === 'model' ? 'model' : 'credit',
   cause: 'no credit',
 })
 
@@ -184,7 +185,7 @@ test('a submit of unknown outcome goes to no other upstream, not even when its o
 })
 
 test('an upstream without credit is left out by the jobs that follow, of all models, until its time is over', async () => {
-  const { attempts } = await settled({ first: { submit: [closedFor('upstream')] } })
+  const { attempts } = await settled({ first: { submit: [suspendedFor('upstream')] } })
   assert.deepEqual(ways(attempts), ['first refused', 'second accepted'])
   const next = await settled({})
   assert.deepEqual(ways(next.attempts), ['second accepted'])
@@ -200,7 +201,7 @@ test('of the jobs that come once the time of a closure is over one tries whether
   await pool.query(
     "insert into upstream_closures (upstream, model, cause, retry_at) values ('first', '', 'no credit', now() - interval '1 s')",
   )
-  const closed = { first: { submit: [closedFor('upstream')] } }
+  const closed = { first: { submit: [suspendedFor('upstream')] } }
   const ended = await Promise.all(Array.from({ length: 8 }, () => settled(closed)))
   assert.equal(ended.filter(({ attempts }) => attempts[0].provider === 'first').length, 1)
   assert.ok(ended.every(({ attempts }) => attempts.at(-1).provider === 'second'))
@@ -225,9 +226,9 @@ test('a job that is refused does not show that an upstream is open again', async
 })
 
 test('a model that is switched off closes that model alone, for longer each time that it is found so', async () => {
-  await settled({ first: { submit: [closedFor('model')] } })
+  await settled({ first: { submit: [suspendedFor('model')] } })
   await pool.query("update upstream_closures set retry_at = now() - interval '1 s'")
-  await settled({ first: { submit: [closedFor('model')] } })
+  await settled({ first: { submit: [suspendedFor('model')] } })
   const { rows } = await pool.query(
     `select model, times, round(extract(epoch from retry_at - now()) / 60)::int as minutes from upstream_closures`,
   )
@@ -237,8 +238,8 @@ test('a model that is switched off closes that model alone, for longer each time
 
 test('a job whose upstreams are all closed waits, and is sent once the operator has opened one', async () => {
   const { jobId, prompt } = await submit({
-    first: { submit: [closedFor('upstream'), accepted] },
-    second: { submit: [closedFor('upstream'), accepted] },
+    first: { submit: [suspendedFor('upstream'), accepted] },
+    second: { submit: [suspendedFor('upstream'), accepted] },
   })
   await until(async () => (await pool.query('select from upstream_closures')).rowCount === 2)
   await until(async () => {

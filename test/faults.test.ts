@@ -230,6 +230,8 @@ test('a request that comes again with its key is replayed even when its quote is
     rateLimits: createRateLimits(pool),
     expectations: { completionMs: () => 60_000 },
     candidates: routesTo(provider).candidates,
+    whenSuspended: 'refuse' as const,
+    probes: { take: async () => true, release: async () => {} },
   }
   const seed = seedBody(textToVideo)
   const { quote } = estimateJob(context, caller, seed)

@@ -8,6 +8,7 @@ import { listProvidersRoute } from '../src/http/list-providers.ts'
 import { providerModelsRoute } from '../src/http/provider-models.ts'
 import type { AnyRoute } from '../src/http/route.ts'
 import { toPublicOutput } from '../src/jobs/settle.ts'
+import { whyUnavailable } from '../src/jobs/takes-jobs.ts'
 import { check, compile } from '../src/json-schema.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { type Answer, startGateway } from './gateway.ts'
@@ -47,6 +48,8 @@ function summaryOf(model: Model) {
       ...version!.pricing,
       baseCredits: version!.pricing.baseCostMicroCents / 10_000,
     },
+    available: false,
+    unavailableReason: whyUnavailable({ suspensions: [] }, model, version!, []),
   }
 }
 

@@ -418,8 +418,9 @@ test('a live key without an upstream is told so, uncharged', async () => {
     key: live.key,
     body: seedBody(textToVideo),
   })
-  assert.equal(status, 500)
-  assert.equal(body.error.code, 'CONFIG_ERROR')
+  assert.equal(status, 503)
+  assert.equal(body.error.code, 'PROVIDER_UNAVAILABLE')
+  assert.equal(body.error.details.retryAfter, 300)
   assert.equal(await balanceOf(database.pool, live.accountId), 10_000_000n)
 })
 

@@ -1,19 +1,20 @@
 import { checkInput } from '../catalogue/check-input.ts'
 import type { Model, ModelVersion } from '../catalogue/load.ts'
-import { loadConfig } from '../config.ts'
 import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
 import { recentDurations } from '../jobs/expectations.ts'
 import { fitDurations } from '../jobs/poll-schedule.ts'
 import { rankRoutes, successRate } from '../jobs/rank-routes.ts'
-import { type Candidate, listedCost, readRecords, readRouteStates, whyUnavailable } from '../jobs/routes.ts'
+import { type Candidate, listedCost, readRecords, readRouteStates } from '../jobs/routes.ts'
+import { openAsServersHave, readServers } from '../jobs/servers.ts'
+import { whyUnavailable } from '../jobs/takes-jobs.ts'
 import { sentence } from '../json-schema.ts'
 import { listPricing } from '../policy/list-price.ts'
 import { loadPolicy, type Policy } from '../policy/policy.ts'
 import { currentVersion } from '../policy/versions.ts'
 import { type Pricing, price } from '../pricing/price.ts'
 import type { Json } from '../providers/provider.ts'
-import { openUpstreams, upstreams } from '../providers/upstreams.ts'
+import { upstreams } from '../providers/upstreams.ts'
 import { toInput, type ValueField } from './fields.ts'
 import { requireModel } from './model-actions.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
@@ -42,11 +43,12 @@ export async function showRoutes(
   options: { version?: string; json?: boolean },
 ): Promise<void> {
   const model = requireModel(slug)
-  const providers = openUpstreams(loadConfig(process.env).upstreams)
   await withDatabase(async ({ pool }) => {
     const policy = await loadPolicy(pool)
     const version = versionOf(policy, model, options.version)
     const pricing = listPricing(policy, model, version)
+    const servers = (await readServers(pool)).filter(({ isAlive }) => isAlive)
+    const providers = openAsServersHave(servers)
     const input = inputOf(version, fields)
     const candidates = version.routes.flatMap((route): Candidate[] => {
       const provider = providers.find(({ name }) => name === route.upstream)
@@ -63,11 +65,11 @@ export async function showRoutes(
       ...moneyOf(pricing, input, state.costMicroCents),
       ...learntOf(state.succeeded, state.failed, state.medianMs),
     }))
-    const routes: ShownRoute[] = [...ranked, ...notSetUp(version, pricing, input, candidates)]
+    const routes: ShownRoute[] = [...ranked, ...notSetUp(version, pricing, input, candidates, servers.length)]
     const first = ranked.find(({ standing }) => standing === 'ready')
     const chosen = first === undefined ? null : { upstream: first.upstream, model: first.model }
     const document = { model: model.slug, version: version.version, input, chosen, routes }
-    print(options, document, describe(model, version, routes, chosen))
+    print(options, document, describe(model, version, routes, chosen, policy))
   })
 }
 
@@ -128,6 +130,7 @@ function notSetUp(
   pricing: Pricing,
   input: Record<string, Json>,
   candidates: Candidate[],
+  servers: number,
 ): ShownRoute[] {
   return version.routes
     .filter((route) => !candidates.some((candidate) => candidate.route === route))
@@ -138,7 +141,12 @@ function notSetUp(
         upstream: route.upstream,
         model: route.model,
         standing: 'not set up',
-        why: upstream === undefined ? 'there is no adapter for it' : `set ${variablesOf(upstream)}`,
+        why:
+          upstream === undefined
+            ? 'there is no adapter for it'
+            : servers === 0
+              ? 'no server runs on this database'
+              : `set ${variablesOf(upstream)} for the servers`,
         score: null,
         ...moneyOf(pricing, input, cost),
         ...learntOf(0, 0, 0),
@@ -151,8 +159,9 @@ function describe(
   version: ModelVersion,
   routes: ShownRoute[],
   chosen: { upstream: string; model: string } | null,
+  policy: Policy,
 ): string[] {
-  if (routes.length === 0) return [whyUnavailable(model, version)]
+  if (routes.length === 0) return [whyUnavailable(policy, model, version, []) ?? '']
   const rows = routes.map((route) => [
     route.upstream,
     route.model,

@@ -1,86 +1,106 @@
-import { type Config, loadConfig, pairedUpstreams, type UpstreamName } from '../config.ts'
+import { pairedUpstreams } from '../config.ts'
+import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
+import { type Asked, askServers, serversToAsk } from '../jobs/ask-servers.ts'
+import type { CheckAnswer } from '../jobs/check-upstreams.ts'
 import { readUpstreams, type UpstreamStanding } from '../jobs/operator-upstreams.ts'
-import { openUpstream } from '../jobs/upstreams.ts'
+import { readServers, type ServerRow } from '../jobs/servers.ts'
 import { hint } from '../policy/override-request.ts'
-import type { CheckOutcome, Provider, Upstream } from '../providers/provider.ts'
+import type { Upstream } from '../providers/provider.ts'
 import { upstreams } from '../providers/upstreams.ts'
-import { withinTime } from '../time-limit.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 
-const listLimitMs = 5_000
-const checkLimitMs = 15_000
-
-type Settings = Config['upstreams'][UpstreamName]
+interface ListedServer {
+  serverId: string
+  role: string
+  host: string
+  pid: number
+  since: string
+  isAlive: boolean
+  baseHost: string | null
+  /** Of what kind; never the keys themselves. */
+  credentials: 'api key' | 'access key and secret' | null
+  fingerprint: string | null
+  hasWebhookSecret: boolean
+}
 
 interface Listed extends UpstreamStanding {
   title: string
+  /** A running server has it. */
   configured: boolean
-  /** Of what kind; never the keys themselves. */
-  credentials: 'api key' | 'access key and secret' | null
-  hasWebhookSecret: boolean
-  baseUrl: string
+  servers: ListedServer[]
   /** Null where it was not asked. */
   reachable: boolean | null
-  /** It took the credentials. */
+  /** It took the credentials of every server that was asked. */
   well: boolean | null
   explanation: string | null
 }
 
-/** Lists every upstream that there is an adapter for. */
+/** Lists every upstream that there is an adapter for, as the running servers have it. */
 export async function listUpstreams(options: { check: boolean; json?: boolean }): Promise<void> {
-  const config = loadConfig(process.env)
   const known = Object.values(upstreams)
-  const asking = known.map((upstream) => {
-    const settings = config.upstreams[upstream.name as UpstreamName]
-    return options.check && settings ? ask(open(upstream, settings), listLimitMs) : undefined
-  })
-  const outcomes = await Promise.all(asking)
   await withDatabase(async ({ pool }) => {
+    const servers = await readServers(pool)
+    const asked = options.check ? known.flatMap(({ name }) => serversToAsk(servers, name)) : []
+    const checks = await check(pool, asked, { mayResume: false })
     const standings = await readUpstreams(
       pool,
       known.map(({ name }) => name),
     )
-    const listed = known.map((upstream, index) =>
-      toListed(upstream, config.upstreams[upstream.name as UpstreamName], standings[index]!, outcomes[index]),
-    )
-    print(options, { upstreams: listed }, describe(listed))
+    const listed = known.map((upstream, index) => toListed(upstream, servers, standings[index]!, checks))
+    print(options, { upstreams: listed }, describe(listed, servers))
   })
 }
 
-/** Asks one upstream whether the credentials are good, and opens it if they are. */
+/** Has running servers ask one upstream whether their credentials are good, and take jobs again where they are. */
 export async function checkUpstream(name: string, options: { json?: boolean }): Promise<void> {
   const upstream = Object.values(upstreams).find((each) => each.name === name)
   if (upstream === undefined) {
     throw new CommandFailed(`there is no upstream ${name}: ${hint(name, Object.keys(upstreams))}`)
   }
-  const settings = loadConfig(process.env).upstreams[upstream.name as UpstreamName]
-  if (settings === undefined) {
-    throw new CommandFailed(`${upstream.title} is not set up: set ${variablesOf(upstream)}`)
-  }
-  const { isWell, explanation } = await ask(open(upstream, settings), checkLimitMs)
-  const wasOpened = isWell && (await withDatabase(({ pool }) => openUpstream(pool, name)))
-  print(options, { name, isWell, explanation, wasOpened }, [
+  const checks = await withDatabase(async ({ pool }) => {
+    const servers = await readServers(pool)
+    const asked = serversToAsk(servers, name)
+    if (asked.length === 0) throw new CommandFailed(whyNotAsked(upstream, servers))
+    return check(pool, asked, { mayResume: true })
+  })
+  const sum = (count: (check: Checked) => number) => checks.reduce((total, each) => total + count(each), 0)
+  const isWell = checks.every((each) => each.isWell)
+  const [resumed, toBeTried] = [sum((each) => each.resumed), sum((each) => each.toBeTried)]
+  const explanation = checks.map((each) => each.explanation).join(' ')
+  print(options, { name, isWell, explanation, wasOpened: resumed > 0, resumed, toBeTried, checks }, [
     `${upstream.title}: ${isWell ? 'well' : 'NOT well'}`,
-    explanation,
-    ...(wasOpened ? ['It was closed to jobs, and is open again.'] : []),
+    ...checks.map((each) => (checks.length === 1 ? each.explanation : `${each.server}: ${each.explanation}`)),
+    ...(resumed > 0 ? ['It was suspended, and takes jobs again.'] : []),
+    ...(toBeTried > 0 ? ['What only a job can show to be mended, the next job tries.'] : []),
   ])
   if (!isWell) process.exitCode = 1
 }
 
-function open(upstream: Upstream, settings: NonNullable<Settings>): Provider {
-  return upstream.open({ baseUrl: upstream.defaultBaseUrl, ...settings })
+type Checked = CheckAnswer & { name: string; server: string; fingerprint: string | null }
+
+async function check(db: Db, asked: Asked[], options: { mayResume: boolean }): Promise<Checked[]> {
+  if (asked.length === 0) return []
+  const answers = await askServers(db, asked, options)
+  return asked.map(({ server, upstream }, index) => ({
+    name: upstream.name,
+    server: placeOf(server),
+    fingerprint: upstream.fingerprint,
+    ...(answers[index] ?? {
+      isWell: false,
+      isReached: false,
+      explanation: 'The server that has it gave no answer: does it run, and reach its database?',
+      resumed: 0,
+      toBeTried: 0,
+    }),
+  }))
 }
 
-async function ask(provider: Provider, limitMs: number): Promise<CheckOutcome> {
-  if (provider.check === undefined) {
-    return { isWell: true, isReached: true, explanation: 'There is no free call by which it could be asked.' }
-  }
-  try {
-    return await withinTime(limitMs, (signal) => provider.check!({ signal }))
-  } catch {
-    return { isWell: false, isReached: false, explanation: `It gave no answer within ${limitMs / 1000} s.` }
-  }
+function whyNotAsked(upstream: Upstream, servers: ServerRow[]): string {
+  const set = `${variablesOf(upstream)} for it`
+  return servers.some(({ isAlive }) => isAlive)
+    ? `${upstream.title} is not set up on any running server of this database: set ${set}, and start it again`
+    : `no server runs on this database, so that nobody has the key of ${upstream.title}: start one with "filmgate serve", and set ${set}`
 }
 
 /** The variables that an upstream's credentials are in, for people. */
@@ -92,22 +112,25 @@ export function variablesOf({ name }: Pick<Upstream, 'name'>): string {
 }
 
 function toListed(
-  { title, defaultBaseUrl }: Upstream,
-  settings: Settings,
+  { name, title }: Upstream,
+  all: ServerRow[],
   standing: UpstreamStanding,
-  outcome: CheckOutcome | undefined,
+  checks: Checked[],
 ): Listed {
+  const servers = all.flatMap(({ serverId, role, host, pid, startedAt: since, isAlive, upstreams }) =>
+    upstreams
+      .filter((each) => each.name === name)
+      .map(({ name: _, ...own }) => ({ serverId, role, host, pid, since, isAlive, ...own })),
+  )
+  const mine = checks.filter((each) => each.name === name)
   return {
     ...standing,
     title,
-    configured: settings !== undefined,
-    credentials:
-      settings === undefined ? null : settings.apiKey === undefined ? 'access key and secret' : 'api key',
-    hasWebhookSecret: settings?.webhookSecret !== undefined,
-    baseUrl: settings?.baseUrl ?? defaultBaseUrl,
-    reachable: outcome?.isReached ?? null,
-    well: outcome?.isWell ?? null,
-    explanation: outcome?.explanation ?? null,
+    configured: servers.some(({ isAlive }) => isAlive),
+    servers,
+    reachable: mine.length === 0 ? null : mine.every(({ isReached }) => isReached),
+    well: mine.length === 0 ? null : mine.every(({ isWell }) => isWell),
+    explanation: mine.length === 0 ? null : mine.map(({ explanation }) => explanation).join(' '),
   }
 }
 
@@ -116,37 +139,72 @@ function wordFor(reachable: boolean | null, well: boolean | null): string {
   return well ? 'yes' : reachable ? 'yes, NOT well' : 'NO'
 }
 
-function describe(listed: Listed[]): string[] {
-  const rows = listed.map(({ name, credentials, reachable, circuit, jobsInFlight, today, ...rest }) => [
-    name,
-    credentials ?? 'not set up',
-    wordFor(reachable, rest.well),
-    circuit.until === null ? circuit.state : `${circuit.state} until ${circuit.until}`,
-    rest.closures.length === 0 ? '' : String(rest.closures.length),
-    String(jobsInFlight),
-    String(today.attempts),
-    dollars(today.costMicroCents) + (today.ofUnknownCost > 0 ? ` + ${today.ofUnknownCost} not known` : ''),
-    dollars(today.marginMicroCents),
-  ])
+function credentialsOf({ servers, configured }: Listed): string {
+  const living = servers.filter(({ isAlive }) => isAlive)
+  const kinds = [...new Set(living.map(({ credentials }) => credentials ?? 'own adapter'))]
+  return configured ? kinds.join(', ') : 'not set up'
+}
+
+function suspendedWord({ suspensions }: Listed): string {
+  const whole = suspensions.find(({ model }) => model === null)
+  if (whole !== undefined) return `all: ${whole.reason}`
+  return suspensions.length === 0 ? '' : `${suspensions.length} of its models`
+}
+
+function describe(listed: Listed[], servers: ServerRow[]): string[] {
+  const rows = listed.map((each) => {
+    const { name, circuit, jobsInFlight, today } = each
+    return [
+      name,
+      credentialsOf(each),
+      String(each.servers.filter(({ isAlive }) => isAlive).length),
+      wordFor(each.reachable, each.well),
+      circuit.until === null ? circuit.state : `${circuit.state} until ${circuit.until}`,
+      suspendedWord(each),
+      String(jobsInFlight),
+      String(today.attempts),
+      dollars(today.costMicroCents) + (today.ofUnknownCost > 0 ? ` + ${today.ofUnknownCost} not known` : ''),
+      dollars(today.marginMicroCents),
+    ]
+  })
   const head = [
     'upstream',
     'credentials',
+    'servers',
     'answers',
     'circuit',
-    'closed',
+    'suspended',
     'in flight',
     'attempts',
     'spent',
     'margin',
   ]
-  const closures = listed.flatMap(({ name, closures }) =>
-    closures.map(
-      ({ model, cause, retryAt }) =>
-        `${name} takes no jobs${model === null ? '' : ` of ${model}`}: ${cause} (tried again ${retryAt})`,
+  const suspensions = listed.flatMap(({ name, suspensions }) =>
+    suspensions.map(
+      ({ model, reason, cause, retryAt, isTriedByJob }) =>
+        `${name} is suspended${model === null ? '' : ` for ${model}`} (${reason}): ${cause} (${isTriedByJob ? 'the next job tries' : 'looked at again'} ${retryAt})`,
     ),
   )
   const explained = listed.flatMap(({ name, well, explanation }) =>
     well === false ? [`${name}: ${explanation}`] : [],
   )
-  return [...table([head, ...rows]), ...closures, ...explained]
+  return [...table([head, ...rows]), ...suspensions, ...explained, '', ...describeServers(listed, servers)]
+}
+
+function describeServers(listed: Listed[], servers: ServerRow[]): string[] {
+  if (servers.length === 0) return ['No server runs on this database: start one with "filmgate serve".']
+  const rows = servers.flatMap(({ serverId, isAlive, startedAt, ...server }) => {
+    const own = listed.flatMap(({ name, servers }) =>
+      servers
+        .filter((each) => each.serverId === serverId)
+        .map(({ baseHost, fingerprint }) => [name, baseHost ?? '', fingerprint ?? '']),
+    )
+    const place = [placeOf(server), server.role, isAlive ? `since ${startedAt}` : 'gives no sign of life']
+    return (own.length === 0 ? [['none', '', '']] : own).map((upstream) => [...place, ...upstream])
+  })
+  return table([['server', 'role', 'running', 'upstream', 'address', 'key (fingerprint)'], ...rows])
+}
+
+function placeOf({ host, pid }: Pick<ServerRow, 'host' | 'pid'>): string {
+  return `${host} ${pid}`
 }

@@ -6,9 +6,9 @@ export function addUpstreamCommands(program: Command): void {
   upstream
     .command('list')
     .description(
-      'List the upstreams: what is set up, whether it answers, what keeps jobs away from it, what is under way, what was spent since midnight UTC.',
+      'List the upstreams: which running servers have them, whether they answer, what keeps jobs away from them, what is under way, what was spent since midnight UTC.',
     )
-    .option('--no-check', 'ask no upstream anything')
+    .option('--no-check', 'have no upstream asked anything')
     .option('--json', 'print one JSON document')
     .action(async (options: { check: boolean; json?: boolean }) => {
       await (await import('./upstream-actions.ts')).listUpstreams(options)
@@ -16,7 +16,7 @@ export function addUpstreamCommands(program: Command): void {
   upstream
     .command('check')
     .description(
-      'Make one free call with the credentials of an upstream, and explain the answer. If it is well, what was found closed is opened. Exits 1 if it is not.',
+      'Have a running server make one free call with its credentials of an upstream, and explain the answer. If it is well, what it shows to be mended takes jobs again, and the next job tries the rest. Exits 1 if it is not.',
     )
     .argument('<name>', 'kling, fal, …: as "filmgate upstream list" shows it')
     .option('--json', 'print one JSON document')

@@ -14,7 +14,9 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   const apiError = toApiError(error, request)
   const { code, details } = apiError
   const message = brief(apiError.message)
-  if (apiError.status >= 500) request.log.error({ err: apiError.cause ?? error }, apiError.code)
+  // the operator was told by the log when the upstream was suspended, and not for each submit
+  if (apiError.status >= 500 && apiError.code !== 'PROVIDER_UNAVAILABLE')
+    request.log.error({ err: apiError.cause ?? error }, apiError.code)
   if (apiError.status === 429 || apiError.status === 503) {
     reply.header('retry-after', String(apiError.details?.retryAfter ?? 5))
   }

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import type { Model } from '../catalogue/load.ts'
+import { whyUnavailable } from '../jobs/takes-jobs.ts'
 import { currentVersion } from '../policy/versions.ts'
 import type { Audience } from './audience.ts'
 import { modelId } from './model-id.ts'
@@ -20,6 +21,10 @@ export const modelSummary = Type.Object({
   ),
   versionCount: Type.Integer({ minimum: 1 }),
   currentVersionPricing: orNull(pricing),
+  available: Type.Boolean({
+    description: 'Whether live jobs of it can be made on this server now. Jobs of test keys always can.',
+  }),
+  unavailableReason: orNull(Type.String({ description: 'Why they can not; null if they can.' })),
 })
 
 /** For the examples of declarations. */
@@ -35,6 +40,8 @@ export const modelExample: Static<typeof modelSummary> = {
   currentVersion: 'v1.0',
   versionCount: 1,
   currentVersionPricing: pricingExample,
+  available: true,
+  unavailableReason: null,
 }
 
 /** The input schema of the example, shortened. */
@@ -53,8 +60,12 @@ export const inputSchemaExample = {
 
 /** A model as lists show it. */
 export function toModelSummary(audience: Audience, model: Model): Static<typeof modelSummary> {
-  const { policy } = audience
+  const { policy, candidates } = audience
   const current = currentVersion(policy, model)
+  const reason =
+    current === undefined
+      ? `No version of ${model.slug} takes jobs now.`
+      : whyUnavailable(policy, model, current, candidates('live', model, current))
   return {
     id: modelId(model.slug),
     slug: model.slug,
@@ -67,5 +78,7 @@ export function toModelSummary(audience: Audience, model: Model): Static<typeof 
     currentVersion: current?.version ?? null,
     versionCount: model.versions.length,
     currentVersionPricing: current === undefined ? null : toPricing(audience, model, current),
+    available: reason === null,
+    unavailableReason: reason,
   }
 }

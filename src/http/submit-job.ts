@@ -113,7 +113,7 @@ export const submitJobRoute = route({
     'IDEMPOTENCY_CONFLICT',
     'CONCURRENT_JOBS_EXCEEDED',
     'PAYLOAD_TOO_LARGE',
-    'CONFIG_ERROR',
+    'PROVIDER_UNAVAILABLE',
     'PUBSUB_PUBLISH_FAILED',
   ],
   whenAway: 'PUBSUB_PUBLISH_FAILED',

@@ -30,6 +30,7 @@ function callerWhere(states: Record<string, VersionStatus>): Caller {
     number: 1n,
     visibility: new Map(),
     versions: new Map(settings),
+    suspensions: [],
     overrides: { ofUser: new Map(), ofSegment: new Map() },
     markups: [],
   }
@@ -59,6 +60,8 @@ const context: AcceptContext = {
   quoteSecret: 'a secret of this test',
   rateLimits: { take: async () => {} },
   expectations: { completionMs: ({ name }, { modelSlug, usualMs }) => expected(name, modelSlug, usualMs) },
+  whenSuspended: 'refuse',
+  probes: { take: async () => true, release: async () => {} },
   candidates: (_, { slug }) => [{ provider, route: { upstream: provider.name, model: slug } }],
 }
 

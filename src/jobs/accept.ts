@@ -10,8 +10,9 @@ import type { Json } from '../providers/provider.ts'
 import { checkWebhookUrl } from '../webhooks/check-url.ts'
 import type { Expectations } from './expectations.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
-import { type Candidate, type CandidatesOf, whyUnavailable } from './routes.ts'
+import type { Candidate, CandidatesOf } from './routes.ts'
 import type { Submit } from './submit.ts'
+import { allSuspended, noCandidate, takingCandidate, type WhenSuspended } from './takes-jobs.ts'
 import type { Accepted, Submission } from './write-batch.ts'
 
 export interface AcceptContext {
@@ -28,6 +29,12 @@ export interface AcceptContext {
   rateLimits: RateLimits
   expectations: Pick<Expectations, 'completionMs'>
   candidates: CandidatesOf
+  whenSuspended: WhenSuspended
+  /** Which job tries whether a suspended upstream takes jobs again: one over all processes. */
+  probes: {
+    take(candidate: Candidate, jobId: string): Promise<boolean>
+    release(jobId: string): Promise<void>
+  }
 }
 
 export interface SubmitRequest {
@@ -56,7 +63,9 @@ export async function acceptJob(
     idempotencyKey === undefined ? undefined : { key: idempotencyKey, requestHash: hashJson(request) }
   const now = context.clock.now()
   try {
-    return await context.submit({ ...(await prepare(context, caller, request, now)), requestId, idempotency })
+    const { isProbe, ...prepared } = await prepare(context, caller, request, now)
+    const submit = () => context.submit({ ...prepared, requestId, idempotency })
+    return await (isProbe ? submitProbe(context, prepared.jobId, submit) : submit())
   } catch (error) {
     const isRefusal = error instanceof ApiError && error.code !== 'PUBSUB_PUBLISH_FAILED'
     const replay = idempotency && isRefusal && (await context.findReplay(caller.accountId, idempotency, now))
@@ -65,18 +74,38 @@ export async function acceptJob(
   }
 }
 
+/** Where this job was to try whether an upstream takes jobs again, and never comes to be, another may. */
+async function submitProbe(
+  { probes }: Pick<AcceptContext, 'probes'>,
+  jobId: string,
+  submit: () => Promise<Accepted>,
+): Promise<Accepted> {
+  let taken: string | undefined
+  try {
+    const accepted = await submit()
+    taken = accepted.jobId
+    return accepted
+  } finally {
+    // without an answer of the database it is released by time
+    if (taken !== jobId) await probes.release(jobId).catch(() => {})
+  }
+}
+
 async function prepare(
   context: AcceptContext,
   caller: Caller,
   request: SubmitRequest,
   now: Date,
-): Promise<Omit<Submission, 'requestId' | 'idempotency'>> {
+): Promise<Omit<Submission, 'requestId' | 'idempotency'> & { isProbe: boolean }> {
   const model = findModel(context.catalogue, caller.policy, caller, request.model)
   const version = findVersion(caller, model, request.version ?? versionOfQuote(model, request.quoteId))
   for (const limit of limitsOf(caller, model, version)) await context.rateLimits.take(limit)
   const candidates = candidatesFor(context, caller, model, version)
   const input = completeInput(version, request.input)
-  const { provider } = fitting(candidates, input as Record<string, Json>)
+  const able = fitting(candidates, input as Record<string, Json>)
+  const { whenSuspended } = context
+  const { candidate, isProbe } = takingCandidate(caller.policy, model, able, { whenSuspended, now })
+  const { provider } = candidate
   const { costMicroCents, basis } = agree(context, caller, request, { model, version, input }, now)
   const webhookUrl =
     request.webhookUrl === undefined
@@ -84,8 +113,12 @@ async function prepare(
       : await checkWebhookUrl(context.outbound, request.webhookUrl, 'webhookUrl')
   const usualMs = provider.expectedMs?.({ model, input: input as Record<string, Json> })
   const completionMs = context.expectations.completionMs(provider, { modelSlug: model.slug, usualMs })
+  const jobId = newId('job', now)
+  // last, as nothing that refuses the job may come behind it
+  if (isProbe && !(await context.probes.take(candidate, jobId))) throw allSuspended(model)
   return {
-    jobId: newId('job', now),
+    isProbe,
+    jobId,
     accountId: caller.accountId,
     apiKeyId: caller.keyId,
     modelSlug: model.slug,
@@ -109,21 +142,17 @@ function candidatesFor(
 ): Candidate[] {
   const found = candidates(caller.mode, model, version)
   if (found.length > 0) return found
-  const message = `${whyUnavailable(model, version)} Nothing was charged. Test keys (pb_test_…) are rendered by the sandbox.`
-  // where there is a route the operator can set it up
-  throw version.routes.length === 0
-    ? new ApiError('MODEL_NOT_FOUND', message)
-    : new ApiError('CONFIG_ERROR', message)
+  throw noCandidate(caller.policy, model, version)
 }
 
-/** The first that can do all that the input asks for. */
-function fitting(candidates: Candidate[], input: Record<string, Json>): Candidate {
+/** Those that can do all that the input asks for. */
+function fitting(candidates: Candidate[], input: Record<string, Json>): [Candidate, ...Candidate[]] {
   const tried = candidates.map((candidate) => ({
     candidate,
     unfit: candidate.provider.fits?.({ route: candidate.route, input }),
   }))
-  const found = tried.find(({ unfit }) => unfit === undefined)
-  if (found !== undefined) return found.candidate
+  const [first, ...others] = tried.flatMap(({ candidate, unfit }) => (unfit === undefined ? [candidate] : []))
+  if (first !== undefined) return [first, ...others]
   const issue = tried[0]!.unfit!
   throw new ApiError('INVALID_INPUT', `${issue.path} ${issue.message}`, { issues: [issue] })
 }

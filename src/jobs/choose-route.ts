@@ -11,12 +11,14 @@ import {
 } from './routes.ts'
 import { busyLimitMs, unservedLimitMs } from './send.ts'
 import type { Failure } from './settle.ts'
-import { probeClosed, upstreamWait } from './upstreams.ts'
+import { probeSuspended } from './suspensions.ts'
+import { upstreamWait } from './upstreams.ts'
 
 /** `limitMs`: a job that has waited for longer since its submit is given up. */
 export type RouteChoice = ChosenRoute | { waitMs: number; limitMs: number } | { failure: Failure }
 
 interface ChosenFor {
+  id: string
   model_slug: string
   input: Record<string, Json>
   earlier: EarlierAttempt[]
@@ -41,17 +43,18 @@ export async function chooseRoute(
   )
   if (candidates.length === 0) return { waitMs: unservedDelayMs, limitMs: unservedLimitMs }
   const learnt = { records: context.routeRecords, medianMs: context.medianMs }
-  const { model_slug: modelSlug, input, earlier } = job
+  const { id: jobId, model_slug: modelSlug, input, earlier } = job
   const ranked = rankRoutes(
-    await readRouteStates(context.pool, candidates, { modelSlug, input, earlier }, learnt),
+    await readRouteStates(context.pool, candidates, { jobId, modelSlug, input, earlier }, learnt),
   )
   const possible = ranked.filter(({ standing }) => standing !== 'unfit' && standing !== 'refused')
   const ready = possible.filter(({ standing }) => standing === 'ready')
   for (const { state } of ready) {
     const { waitMs } = await upstreamWait(context.pool, state.upstream)
     if (waitMs > 0) continue
-    const wasClosed = state.closed !== undefined
-    if (wasClosed && !(await probeClosed(context.pool, state.upstream, state.model))) continue
+    const wasSuspended = state.suspended !== undefined
+    const hasCheck = state.candidate.provider.check !== undefined
+    if (wasSuspended && !(await probeSuspended(context.pool, state, { jobId, hasCheck }))) continue
     const others = possible.filter((other) => other.state !== state)
     const fresh = others.filter(
       ({ standing, state: { hasJustFailed } }) => standing === 'ready' && !hasJustFailed,
@@ -60,7 +63,7 @@ export async function chooseRoute(
       candidate: state.candidate,
       listedCostMicroCents: state.costMicroCents,
       isFailing: state.isFailing,
-      wasClosed,
+      wasSuspended,
       others: others.length,
       othersReady: fresh.length,
     }
@@ -80,10 +83,12 @@ export function refusalOf(earlier: EarlierAttempt[]): Failure | undefined {
 }
 
 function waitFor(states: CandidateState[]): { waitMs: number; limitMs: number } {
-  const shortest = Math.min(...states.map((state) => Math.max(state.waitMs, state.closed?.retryMs ?? 0, 250)))
-  // one that is merely busy is worth a longer wait than one that is out of order or closed
-  const isMerelyBusy = states.some(({ closed, isFailing }) => closed === undefined && !isFailing)
-  // a closed one may be opened by the operator at any time
+  const shortest = Math.min(
+    ...states.map((state) => Math.max(state.waitMs, state.suspended?.retryMs ?? 0, 250)),
+  )
+  // one that is merely busy is worth a longer wait than one that is out of order or suspended
+  const isMerelyBusy = states.some(({ suspended, isFailing }) => suspended === undefined && !isFailing)
+  // the operator may mend a suspended one at any time
   const waitMs = backoffMs(0, { retryAfterMs: Math.min(shortest, unservedDelayMs) })
   return { waitMs, limitMs: isMerelyBusy ? busyLimitMs : unservedLimitMs }
 }

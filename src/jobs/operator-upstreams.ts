@@ -1,11 +1,21 @@
 import type { Db } from '../db.ts'
+import type { SuspensionReason } from '../providers/provider.ts'
 
 /** How an upstream stands for the operator; all by the database's clock. */
 export interface UpstreamStanding {
   name: string
-  circuit: { state: 'closed' | 'open' | 'busy'; failures: number; until: string | null }
-  /** What takes no jobs until the operator has done something; model null: all of it. */
-  closures: { model: string | null; cause: string; since: string; retryAt: string }[]
+  /** ok: jobs go there; open: calls failed, and none are made until then; busy: it asked for fewer calls until then. */
+  circuit: { state: 'ok' | 'open' | 'busy'; failures: number; until: string | null }
+  /** What takes no jobs until the operator has mended something; model null: all of it. */
+  suspensions: {
+    model: string | null
+    reason: SuspensionReason
+    cause: string
+    since: string
+    retryAt: string
+    /** The free check was good, and does not show that it is mended: the next job tries. */
+    isTriedByJob: boolean
+  }[]
   jobsInFlight: number
   today: UpstreamDay
 }
@@ -46,11 +56,11 @@ export async function readUpstreams(db: Db, names: string[]): Promise<UpstreamSt
      select json_build_object(
        'name', asked.name,
        'circuit', json_build_object(
-         'state', case when u.open_until > filmgate_now() then 'open' when u.busy_until > filmgate_now() then 'busy' else 'closed' end,
+         'state', case when u.open_until > filmgate_now() then 'open' when u.busy_until > filmgate_now() then 'busy' else 'ok' end,
          'failures', coalesce(u.failures, 0),
          'until', case when greatest(u.open_until, u.busy_until) > filmgate_now() then greatest(u.open_until, u.busy_until) end),
-       'closures', (select coalesce(json_agg(json_build_object('model', nullif(model, ''), 'cause', cause, 'since', closed_at,
-          'retryAt', retry_at) order by model), '[]') from upstream_closures where upstream = asked.name),
+       'suspensions', (select coalesce(json_agg(json_build_object('model', nullif(model, ''), 'reason', reason, 'cause', cause,
+          'since', closed_at, 'retryAt', retry_at, 'isTriedByJob', is_checked) order by model), '[]') from upstream_closures where upstream = asked.name),
        'jobsInFlight', (select count(*) from polls p join jobs j on j.id = p.job_id
           where p.provider = asked.name and j.status = 'processing'),
        'today', json_build_object('attempts', coalesce(t.attempts, 0), 'accepted', coalesce(t.accepted, 0),

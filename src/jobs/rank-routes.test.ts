@@ -55,12 +55,12 @@ test('what can take the job now comes before what may soon, and that before what
   const states = [
     route('unfit', { unfit: { path: 'seed', message: 'is not possible' } }),
     route('refused', { hasRefused: true }),
-    route('closed', { closed: { cause: 'no credit', retryMs: 1_000 } }),
+    route('suspended', { suspended: { cause: 'no credit', retryMs: 1_000 } }),
     route('waiting', { waitMs: 500 }),
     route('ready', { costMicroCents: 900_000n }),
   ]
-  assert.deepEqual(inOrder(...states), ['ready', 'waiting', 'closed', 'refused', 'unfit'])
-  assert.deepEqual(standings(...states), ['ready', 'waiting', 'closed', 'refused', 'unfit'])
+  assert.deepEqual(inOrder(...states), ['ready', 'waiting', 'suspended', 'refused', 'unfit'])
+  assert.deepEqual(standings(...states), ['ready', 'waiting', 'suspended', 'refused', 'unfit'])
 })
 
 test('of those that are ready one that did not take the job a moment ago comes last', () => {
@@ -71,18 +71,18 @@ test('of those that are ready one that did not take the job a moment ago comes l
 })
 
 test('a closure whose time is over is tried again', () => {
-  assert.deepEqual(standings(route('tried', { closed: { cause: 'no credit', retryMs: 0 } })), ['ready'])
+  assert.deepEqual(standings(route('tried', { suspended: { cause: 'no credit', retryMs: 0 } })), ['ready'])
 })
 
 test('each route says why it stands where it does', () => {
-  const [ready, waiting, closed] = rankRoutes([
+  const [ready, waiting, suspended] = rankRoutes([
     route('ready'),
     route('waiting', { waitMs: 1_500 }),
-    route('closed', { closed: { cause: 'the key was refused', retryMs: 60_000 } }),
+    route('suspended', { suspended: { cause: 'the key was refused', retryMs: 60_000 } }),
   ]).map(({ why }) => why)
   assert.equal(ready, 'ready')
   assert.match(waiting!, /asked again in 2 s/)
-  assert.match(closed!, /the key was refused; tried again in 60 s/)
+  assert.match(suspended!, /the key was refused; tried again in 60 s/)
 })
 
 test('the success rate of a route that nothing is known of is 0.9, and goes to what is seen', () => {

@@ -11,7 +11,7 @@ export interface RouteState {
   /** It did not take this very job a moment ago, for want of room or of health. */
   hasJustFailed: boolean
   /** It takes no jobs until the operator has done something. */
-  closed?: { cause: string; retryMs: number } | undefined
+  suspended?: { cause: string; retryMs: number } | undefined
   /** Its circuit is open, or it asked for fewer calls: for so long. */
   waitMs: number
   /** By its list; undefined where that is not known. */
@@ -22,7 +22,7 @@ export interface RouteState {
   medianMs: number
 }
 
-export type Standing = 'ready' | 'waiting' | 'closed' | 'refused' | 'unfit'
+export type Standing = 'ready' | 'waiting' | 'suspended' | 'refused' | 'unfit'
 
 export interface RankedRoute<T extends RouteState = RouteState> {
   state: T
@@ -38,7 +38,7 @@ const placeWeight = 1.05
 /** A route that nothing is known of counts as one of whose jobs this part succeeds, and so many jobs' worth of that. */
 const priorSuccess = 0.9
 const priorJobs = 10
-const order: Standing[] = ['ready', 'waiting', 'closed', 'refused', 'unfit']
+const order: Standing[] = ['ready', 'waiting', 'suspended', 'refused', 'unfit']
 
 /**
  * Best first: those that can take the job now, those that may soon, those that can't. Among equals the lowest score:
@@ -78,15 +78,15 @@ function standingOf(state: RouteState): { standing: Standing; why: string } {
     return { standing: 'unfit', why: `can't do this input: ${state.unfit.path} ${state.unfit.message}` }
   }
   if (state.hasRefused) return { standing: 'refused', why: 'has refused this job' }
-  if (state.closed !== undefined && state.closed.retryMs > 0) {
-    const { cause, retryMs } = state.closed
-    return { standing: 'closed', why: `takes no jobs: ${cause}; tried again in ${seconds(retryMs)}` }
+  if (state.suspended !== undefined && state.suspended.retryMs > 0) {
+    const { cause, retryMs } = state.suspended
+    return { standing: 'suspended', why: `takes no jobs: ${cause}; tried again in ${seconds(retryMs)}` }
   }
   if (state.waitMs > 0) {
     return { standing: 'waiting', why: `out of order or busy: asked again in ${seconds(state.waitMs)}` }
   }
   if (state.hasJustFailed) return { standing: 'ready', why: 'did not take this job a moment ago' }
-  return { standing: 'ready', why: state.closed === undefined ? 'ready' : 'to be tried again' }
+  return { standing: 'ready', why: state.suspended === undefined ? 'ready' : 'to be tried again' }
 }
 
 function seconds(ms: number): string {

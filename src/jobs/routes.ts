@@ -35,13 +35,6 @@ export function createCandidates(
   }
 }
 
-/** Why no live job of a version can be made here, for its customers. */
-export function whyUnavailable({ slug, unavailable }: Model, { routes }: ModelVersion): string {
-  if (routes.length > 0) return `No upstream of ${slug} is set up on this server.`
-  const reason = `No upstream makes ${slug} yet.`
-  return unavailable === undefined ? reason : `${reason} ${unavailable}`
-}
-
 /** What the upstream charges for a job by its list; undefined where that is not known. */
 export function listedCost({ cost }: ModelRoute, input: Record<string, unknown>): bigint | undefined {
   if (cost === undefined) return undefined
@@ -53,7 +46,13 @@ interface Health {
   name: string
   failures: number
   wait_ms: number
-  closures: { model: string; cause: string; retry_ms: number }[]
+  suspensions: {
+    model: string
+    cause: string
+    retry_ms: number
+    is_checked: boolean
+    probe_job_id: string | null
+  }[]
 }
 
 /** An attempt that was made at a job before. */
@@ -73,7 +72,7 @@ export type CandidateState = RouteState & { candidate: Candidate; isFailing: boo
 export async function readRouteStates(
   db: Db,
   candidates: Candidate[],
-  job: { modelSlug: string; input: Record<string, Json>; earlier?: EarlierAttempt[] },
+  job: { jobId?: string; modelSlug: string; input: Record<string, Json>; earlier?: EarlierAttempt[] },
   learnt: { records: RouteRecords; medianMs(provider: string, modelSlug: string): number },
 ): Promise<CandidateState[]> {
   const { rows } = await db.query<Health>({
@@ -82,18 +81,19 @@ export async function readRouteStates(
       select name, coalesce(u.failures, 0) as failures,
         greatest(0, coalesce(1000 * extract(epoch from greatest(u.open_until, u.busy_until) - filmgate_now()), 0))::float8 as wait_ms,
         (select coalesce(json_agg(json_build_object('model', model, 'cause', cause,
-           'retry_ms', greatest(0, 1000 * extract(epoch from retry_at - filmgate_now())))), '[]')
-         from upstream_closures c where c.upstream = asked.name) as closures
+           'is_checked', is_checked, 'probe_job_id', probe_job_id, 'retry_ms', greatest(0, 1000 * extract(epoch from retry_at - filmgate_now())))), '[]')
+         from upstream_closures c where c.upstream = asked.name) as suspensions
       from unnest($1::text[]) as asked (name) left join upstreams u using (name)`,
     values: [[...new Set(candidates.map(({ provider }) => provider.name))]],
   })
   const health = new Map(rows.map((row) => [row.name, row]))
   return candidates.map((candidate) => {
     const { provider, route } = candidate
-    const { failures = 0, wait_ms: waitMs = 0, closures = [] } = health.get(provider.name) ?? {}
-    const closure = closures
+    const { failures = 0, wait_ms: waitMs = 0, suspensions = [] } = health.get(provider.name) ?? {}
+    const suspended = suspensions
       .filter(({ model }) => model === '' || model === route.model)
-      .toSorted((a, b) => b.retry_ms - a.retry_ms)[0]
+      .map((each) => ({ cause: each.cause, retryMs: retryMs(each, provider, job.jobId) }))
+      .toSorted((a, b) => b.retryMs - a.retryMs)[0]
     const mine = (job.earlier ?? []).filter(
       (attempt) =>
         attempt.provider === provider.name && attempt.model === route.model && attempt.status === 'refused',
@@ -105,7 +105,7 @@ export async function readRouteStates(
       unfit: provider.fits?.({ route, input: job.input }),
       hasRefused: mine.some(({ refusal_code }) => refusal_code !== null),
       hasJustFailed: mine.some(({ is_recent }) => is_recent),
-      closed: closure && { cause: closure.cause, retryMs: closure.retry_ms },
+      suspended,
       waitMs,
       isFailing: failures > 0,
       costMicroCents: listedCost(route, job.input),
@@ -115,14 +115,25 @@ export async function readRouteStates(
   })
 }
 
+/** Until a job may try whether the upstream takes jobs again. Its free check comes first, where it has one. */
+function retryMs(
+  suspension: Health['suspensions'][number],
+  { check }: Provider,
+  jobId: string | undefined,
+): number {
+  if (jobId !== undefined && suspension.probe_job_id === jobId) return 0
+  const isToBeChecked = check !== undefined && !suspension.is_checked
+  return isToBeChecked ? Math.max(1_000, suspension.retry_ms) : suspension.retry_ms
+}
+
 /** Where a job goes now. */
 export interface ChosenRoute {
   candidate: Candidate
   listedCostMicroCents: bigint | undefined
   /** Its upstream's circuit counts failures. */
   isFailing: boolean
-  /** It, or its upstream, was found closed: this job tries whether it is open again. */
-  wasClosed: boolean
+  /** It, or its upstream, was suspended: this job tries whether it takes jobs again. */
+  wasSuspended: boolean
   /** Ways that the job may still go where this one refuses it for good. */
   others: number
   /** Those of them that can take it at once. */

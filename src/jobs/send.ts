@@ -18,7 +18,8 @@ import { forget } from './forget.ts'
 import { type LendMedia, lendWithin } from './lend-media.ts'
 import type { ChosenRoute, EarlierAttempt } from './routes.ts'
 import { failJobWithin } from './settle.ts'
-import { closeUpstream, openUpstream, upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
+import { resumeUpstream, suspendUpstream } from './suspensions.ts'
+import { upstreamAnswered, upstreamBusy, upstreamFailed } from './upstreams.ts'
 
 /** What is to be known of a job that is sent. */
 export interface SentJob {
@@ -129,12 +130,12 @@ async function settle(
   if (outcome.outcome === 'unavailable' && outcome.cause instanceof MediaUnusable) {
     return refuse(context, chosen, sent, refusalOf(outcome.cause, sent.media))
   }
-  if (chosen.isFailing && ['accepted', 'refused', 'closed', 'busy'].includes(outcome.outcome)) {
+  if (chosen.isFailing && ['accepted', 'refused', 'suspended', 'busy'].includes(outcome.outcome)) {
     await upstreamAnswered(pool, provider.name)
   }
   // a refusal may come before credit is looked at, or from our own check of the files
-  if (chosen.wasClosed && ['accepted', 'busy'].includes(outcome.outcome)) {
-    await openUpstream(pool, provider.name, route.model)
+  if (chosen.wasSuspended && ['accepted', 'busy'].includes(outcome.outcome)) {
+    await resumeUpstream(pool, provider.name, route.model)
   }
   switch (outcome.outcome) {
     case 'accepted': {
@@ -148,14 +149,14 @@ async function settle(
     }
     case 'refused':
       return refuse(context, chosen, sent, outcome)
-    case 'closed': {
+    case 'suspended': {
       const cause = describe(outcome.cause)
       log.error(
-        { jobId: job.id, upstream: provider.name, cause },
+        { jobId: job.id, upstream: provider.name, reason: outcome.reason, cause },
         'an upstream takes no jobs; see upstream list',
       )
       const model = outcome.scope === 'model' ? route.model : ''
-      await closeUpstream(pool, { upstream: provider.name, model, cause })
+      await suspendUpstream(pool, { upstream: provider.name, model, reason: outcome.reason, cause })
       // what to wait for, and whether for longer, is for the next dispatch to see
       await refuseAttempt(pool, answer, { cause }, (client) => sendAnew(client, job.id, 0))
       return

@@ -4,14 +4,16 @@ import type { Clock } from '../clock.ts'
 import type { Markup } from '../pricing/markup.ts'
 import type { PriceOverride } from '../pricing/override.ts'
 import { loadOverrides } from './price-overrides.ts'
+import { loadSuspensions, type Suspension } from './suspensions.ts'
 
-/** What the operator has set over the catalogue. */
+/** What the operator has set over the catalogue, and what takes no jobs until the operator has mended it. */
 export interface Policy {
   number: bigint
   /** By slug; a model that is not in it is public. */
   visibility: Map<string, { visibility: 'segment' | 'private'; segments: string[] }>
   /** By slug and version, with a space between. */
   versions: Map<string, VersionSettings>
+  suspensions: Suspension[]
   overrides: { ofUser: Map<string, PriceOverride[]>; ofSegment: Map<string, PriceOverride[]> }
   /** Part of the list price. */
   markups: Markup[]
@@ -92,10 +94,11 @@ async function newestNumber(pool: pg.Pool): Promise<bigint> {
 // The number first: what is read after it may be newer than it says, and is then read once more, but never older.
 export async function loadPolicy(pool: pg.Pool): Promise<Policy> {
   const number = await newestNumber(pool)
-  const [visibility, versions, overrides] = await Promise.all([
+  const [visibility, versions, overrides, suspensions] = await Promise.all([
     loadVisibility(pool),
     loadVersionSettings(pool),
     loadOverrides(pool),
+    loadSuspensions(pool),
   ])
   const ofUser = new Map<string, PriceOverride[]>()
   const ofSegment = new Map<string, PriceOverride[]>()
@@ -109,7 +112,7 @@ export async function loadPolicy(pool: pg.Pool): Promise<Policy> {
     if ('userId' in subject) ofUser.set(subject.userId, [...(ofUser.get(subject.userId) ?? []), override])
     else ofSegment.set(subject.segment, [...(ofSegment.get(subject.segment) ?? []), override])
   }
-  return { number, visibility, versions, overrides: { ofUser, ofSegment }, markups }
+  return { number, visibility, versions, suspensions, overrides: { ofUser, ofSegment }, markups }
 }
 
 async function loadVisibility(pool: pg.Pool): Promise<Policy['visibility']> {

@@ -21,7 +21,14 @@ function policyWith(words: Record<string, VersionStatus | null>): Policy {
       [`${some!.slug} ${version}`, { status, requestsPerMinute: 1, requestsPerDay: null }] as const,
   )
   const overrides = { ofUser: new Map(), ofSegment: new Map() }
-  return { number: 1n, visibility: new Map(), versions: new Map(settings), overrides, markups: [] }
+  return {
+    number: 1n,
+    visibility: new Map(),
+    versions: new Map(settings),
+    suspensions: [],
+    overrides,
+    markups: [],
+  }
 }
 
 const current = (statuses: VersionStatus[], words: Record<string, VersionStatus | null> = {}) =>

@@ -95,11 +95,15 @@ export interface Refused {
  * Not taken, nor will others be before the operator has done something: a wrong key, no credit, no permission, a model that is
  * switched off. `scope`: all that goes to this upstream, or the model of the route alone.
  */
-export interface Closed {
-  outcome: 'closed'
+export interface Suspended {
+  outcome: 'suspended'
   scope: 'upstream' | 'model'
+  reason: SuspensionReason
   cause: unknown
 }
+
+/** What the operator must mend: the key, the credit, what the account may do, or a model that is switched off. */
+export type SuspensionReason = 'key' | 'credit' | 'permission' | 'model'
 
 /** What became of a submit. Only `unknown` leaves open whether the upstream has the job; so does a thrown error. */
 export type SubmitOutcome =
@@ -109,7 +113,7 @@ export type SubmitOutcome =
    * what another upstream would do with it.
    */
   | Refused
-  | Closed
+  | Suspended
   /** Not taken because of a rate limit or of too many jobs at once: no fault of job or upstream. */
   | { outcome: 'busy'; retryAfterMs?: number; cause: unknown }
   /** Surely not taken, as the upstream is out of order (5xx before acceptance, no connection). */
@@ -125,7 +129,7 @@ export type PrepareOutcome =
   /** The input files are needed for it. */
   | { outcome: 'files' }
   | Refused
-  | Closed
+  | Suspended
   | Extract<SubmitOutcome, { outcome: 'busy' | 'unavailable' }>
 
 /** What the upstream says that it charged for a job: for the operator, in its own words, and in micro-cents where it says so in dollars. */
@@ -180,6 +184,8 @@ export interface CheckOutcome {
   /** It has answered, whatever. */
   isReached: boolean
   explanation: string
+  /** Of what may have kept jobs away: what a good answer shows to be mended. */
+  proves?: SuspensionReason[]
 }
 
 /** What of an input an upstream can't do; `path` is the field. */

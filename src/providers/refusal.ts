@@ -1,8 +1,20 @@
 import type { JobFailureCode } from '../errors.ts'
-import type { Refused, SubmitOutcome } from './provider.ts'
+import type { Refused, SubmitOutcome, Suspended } from './provider.ts'
+
+/** What only the operator can mend, as docs/upstreams.md says it. */
+export const suspensions = {
+  'suspended: upstream (key)': { scope: 'upstream', reason: 'key' },
+  'suspended: upstream (credit)': { scope: 'upstream', reason: 'credit' },
+  'suspended: upstream (permission)': { scope: 'upstream', reason: 'permission' },
+  'suspended: model (credit)': { scope: 'model', reason: 'credit' },
+  'suspended: model (permission)': { scope: 'model', reason: 'permission' },
+  'suspended: model (switched off)': { scope: 'model', reason: 'model' },
+} as const satisfies Record<string, Pick<Suspended, 'scope' | 'reason'>>
+
+export type Suspension = keyof typeof suspensions
 
 /** What a status says of a submit by itself, whatever the words with it. */
-export type Meaning = 'closed: upstream' | 'closed: model' | 'busy' | 'unknown'
+export type Meaning = Suspension | 'busy' | 'unknown'
 
 /** Why a job failed or was refused, and what the customer is told. */
 export interface Failure {
@@ -20,7 +32,7 @@ export function byMeaning(
   if (meaning === 'busy') {
     return { outcome: 'busy', cause, ...(retryAfterMs !== undefined && { retryAfterMs }) }
   }
-  return { outcome: 'closed', scope: meaning === 'closed: model' ? 'model' : 'upstream', cause }
+  return { outcome: 'suspended', ...suspensions[meaning], cause }
 }
 
 /** A complaint about content or input files holds everywhere; any other may be due to our mapping, or to this upstream's limits. */

@@ -5,7 +5,15 @@ import { createServer } from 'node:http'
 import { after, test } from 'node:test'
 import { startWavespeed, type WavespeedBehaviour } from '../../test/upstreams/wavespeed.ts'
 import { contextOf, film, picture, text } from './fal/fixture.ts'
-import type { InputMedia, Json, ProviderRequest, SubmitOutcome, UpstreamCallback } from './provider.ts'
+import type {
+  InputMedia,
+  Json,
+  ProviderRequest,
+  SubmitOutcome,
+  Suspended,
+  UpstreamCallback,
+} from './provider.ts'
+import { suspensions } from './refusal.ts'
 import { createWaveSpeed, failures, submitStatuses } from './wavespeed.ts'
 
 const apiKey = 'a-secret-key'
@@ -58,11 +66,14 @@ test('a task is sent once and asked about until its film is there', async () => 
   assert.equal(server.transcript.filter(({ method }) => method === 'POST').length, 1)
 })
 
+const inWords = ({ scope, reason }: Suspended) =>
+  Object.entries(suspensions).find(([, one]) => one.scope === scope && one.reason === reason)?.[0]
+
 test('each status of a submit has its outcome, as the HTTP status and as the code of an answer under a 200', async () => {
   for (const [status, meaning] of Object.entries(submitStatuses)) {
     for (const refuse of [{ status: Number(status) }, { status: 200, code: Number(status) }]) {
       const outcome = await submit({ refuse })
-      const said = outcome.outcome === 'closed' ? `closed: ${outcome.scope}` : outcome.outcome
+      const said = outcome.outcome === 'suspended' ? inWords(outcome) : outcome.outcome
       assert.equal(said, meaning, JSON.stringify(refuse))
     }
   }
@@ -292,12 +303,12 @@ test('the key is in nothing that is kept, told or logged', async () => {
   const echo = { status: 403, body: { code: 403, message: `key ${apiKey} may not` } }
   server.interrupt(/text-to-video/, echo)
   const outcome = await submit()
-  assert.ok(outcome.outcome === 'closed' && outcome.cause instanceof Error)
+  assert.ok(outcome.outcome === 'suspended' && outcome.cause instanceof Error)
   assert.match(outcome.cause.message, /may not/)
   const isCut = { status: 403, body: { code: 403, message: `${'x'.repeat(295)}${apiKey}` } }
   server.interrupt(/text-to-video/, isCut)
   const cut = await submit()
-  assert.ok(cut.outcome === 'closed' && cut.cause instanceof Error)
+  assert.ok(cut.outcome === 'suspended' && cut.cause instanceof Error)
   assert.doesNotMatch(cut.cause.message, /xa-/)
   const told = JSON.stringify([outcome.cause.message, await accepted(), await provider.check?.(call())])
   assert.doesNotMatch(told, new RegExp(apiKey))

@@ -128,10 +128,10 @@ export const failures: Record<number, Failure> = {
 
 /** What a status, or a code in its place, says of a submit; those from 500 on: unknown. */
 export const submitStatuses: Record<number, Meaning> = {
-  401: 'closed: upstream',
-  402: 'closed: upstream',
-  403: 'closed: upstream',
-  404: 'closed: model',
+  401: 'suspended: upstream (key)',
+  402: 'suspended: upstream (credit)',
+  403: 'suspended: upstream (permission)',
+  404: 'suspended: model (switched off)',
   // may come from something between WaveSpeed and us, after the request was read
   408: 'unknown',
   429: 'busy',
@@ -231,7 +231,8 @@ export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock)
       const answer = await call('GET', 'balance', context).catch((error: Error) => error)
       const { isWell, words } = standing(answer)
       const asked = 'Asked for the balance, which takes a key and costs nothing:'
-      return { isWell, isReached: !(answer instanceof Error), explanation: `${asked} ${hide(words)}` }
+      const isReached = !(answer instanceof Error)
+      return { isWell, isReached, explanation: `${asked} ${hide(words)}`, proves: ['key', 'credit'] }
     },
   }
 }

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 import type { Model, ModelVersion } from '../../catalogue/load.ts'
-import { whyUnavailable } from '../../jobs/routes.ts'
+import { whyUnavailable } from '../../jobs/takes-jobs.ts'
 import { currentVersion } from '../../policy/versions.ts'
 import { visibleModels } from '../../policy/visibility.ts'
 import type { Audience } from '../audience.ts'
@@ -34,7 +34,7 @@ export const entry = Type.Object({
   capability: Type.String({ description: 'What it does, such as image-to-video.' }),
   pricing,
   available: Type.Boolean({
-    description: 'Whether live jobs of it can be made on this server. Jobs of test keys always can.',
+    description: 'Whether live jobs of it can be made on this server now. Jobs of test keys always can.',
   }),
   unavailableReason: orNull(Type.String({ description: 'Why they can not; null if they can.' })),
   tags: Type.Array(Type.String()),
@@ -60,9 +60,9 @@ export const entryExample: Static<typeof entry> = {
 
 /** A model as the catalog's lists show it. */
 export function toEntry(audience: Audience, { model, version }: Offer): Static<typeof entry> {
-  const { origin, candidates } = audience
+  const { policy, origin, candidates } = audience
   const { slug, name, provider, category, capability, tags } = model
-  const available = candidates('live', model, version).length > 0
+  const reason = whyUnavailable(policy, model, version, candidates('live', model, version))
   return {
     slug,
     name,
@@ -70,8 +70,8 @@ export function toEntry(audience: Audience, { model, version }: Offer): Static<t
     category,
     capability,
     pricing: toPricing(audience, model, version),
-    available,
-    unavailableReason: available ? null : whyUnavailable(model, version),
+    available: reason === null,
+    unavailableReason: reason,
     tags,
     ratings: { average: 0, count: 0 },
   }

@@ -23,7 +23,7 @@ export function keptAnswer<Answer>(make: (audience: Audience, name: string) => A
     reply.header('vary', 'authorization, x-api-key')
     if (caller !== undefined) {
       const prepared = new Prepared(make(audienceOf(services, caller), name))
-      reply.header('cache-control', 'private, max-age=300')
+      reply.header('cache-control', 'private, no-cache')
       return prepared
     }
     const policy = await services.policies.recent()
@@ -33,7 +33,8 @@ export function keptAnswer<Answer>(make: (audience: Audience, name: string) => A
     const audience = { catalogue, policy, caller, origin: origin(), candidates }
     const prepared = answers.get(name) ?? new Prepared(make(audience, name))
     answers.set(name, prepared)
-    reply.header('cache-control', 'public, max-age=300')
+    // what takes jobs may change at any second; who has the answer already is told so in a few bytes
+    reply.header('cache-control', 'public, no-cache')
     return prepared
   }
 }

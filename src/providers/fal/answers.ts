@@ -87,13 +87,13 @@ const unnamed: Failure = { code: 'GENERATION_FAILED', message: 'The upstream cou
 
 /** What a status says of a submit by itself; 2xx without an id, and all 5xx: unknown. */
 export const submitStatuses: Record<number, Meaning> = {
-  401: 'closed: upstream',
-  402: 'closed: upstream',
-  403: 'closed: upstream',
-  404: 'closed: model',
+  401: 'suspended: upstream (key)',
+  402: 'suspended: upstream (credit)',
+  403: 'suspended: upstream (permission)',
+  404: 'suspended: model (switched off)',
   // may come from something between fal and us, or after the request was read
   408: 'unknown',
-  410: 'closed: model',
+  410: 'suspended: model (switched off)',
   429: 'busy',
   499: 'unknown',
 }

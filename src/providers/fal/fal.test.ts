@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
 import { type FalBehaviour, startFal } from '../../../test/upstreams/fal.ts'
-import type { Json, SubmitOutcome } from '../provider.ts'
+import type { Json, SubmitOutcome, Suspended } from '../provider.ts'
+import { suspensions } from '../refusal.ts'
 import { failures, submitStatuses } from './answers.ts'
 import { createFal } from './fal.ts'
 import { contextOf, requestOf, text } from './fixture.ts'
@@ -39,10 +40,13 @@ test('a job is sent once and asked about until its film is there, with what fal 
   assert.equal(server.transcript.filter(({ method }) => method === 'POST').length, 1)
 })
 
+const inWords = ({ scope, reason }: Suspended) =>
+  Object.entries(suspensions).find(([, one]) => one.scope === scope && one.reason === reason)?.[0]
+
 test('each status of a submit that fal documents has its outcome, and nothing else is believed', async () => {
   for (const [status, meaning] of Object.entries(submitStatuses)) {
     const outcome = await submit({ refuse: { status: Number(status) } })
-    const said = outcome.outcome === 'closed' ? `closed: ${outcome.scope}` : outcome.outcome
+    const said = outcome.outcome === 'suspended' ? inWords(outcome) : outcome.outcome
     assert.equal(said, meaning, status)
   }
   for (const status of [500, 502, 503, 504]) {
@@ -189,11 +193,11 @@ test('no half of the key is in what is kept, told or logged', async () => {
   const echo = { status: 403, body: { detail: `Key ${apiKey} of an-id is locked: a-secret` } }
   server.interrupt(/text-to-video/, echo)
   const outcome = await submit()
-  assert.ok(outcome.outcome === 'closed' && outcome.cause instanceof Error)
+  assert.ok(outcome.outcome === 'suspended' && outcome.cause instanceof Error)
   assert.match(outcome.cause.message, /locked/)
   server.interrupt(/text-to-video/, { status: 403, body: { detail: `${'x'.repeat(296)}a-secret` } })
   const cut = await submit()
-  assert.ok(cut.outcome === 'closed' && cut.cause instanceof Error)
+  assert.ok(cut.outcome === 'suspended' && cut.cause instanceof Error)
   assert.doesNotMatch(cut.cause.message, /xa-/)
   server.interrupt(/pricing/, echo)
   const check = await provider.check?.(call())

@@ -214,6 +214,7 @@ function explain(answer: UpstreamAnswer | Error, hide: (text: string) => string)
       isWell: true,
       isReached: true,
       explanation: `${asked} the key was taken. Whether there is credit only a job can tell.`,
+      proves: ['key'],
     }
   }
   const remedies: Record<number, string> = {

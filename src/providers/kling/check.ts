@@ -26,7 +26,13 @@ export async function check(api: KlingApi, context: CallContext): Promise<CheckO
     const reach = api.hasApiKey
       ? ''
       : ' Access key and secret reach the legacy API only: KLING_API_KEY reaches both, and is the better choice.'
-    return { isWell: true, isReached: true, explanation: `${asked}: the credentials are good.${reach}` }
+    return {
+      isWell: true,
+      isReached: true,
+      explanation: `${asked}: the credentials are good.${reach}`,
+      // questions are answered without credit too
+      proves: ['key'],
+    }
   } catch (error) {
     const what = error instanceof CallFailed ? error.message : 'the question could not be asked'
     return {

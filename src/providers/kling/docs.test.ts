@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { type Suspension, suspensions } from '../refusal.ts'
 import { errors, type Treatment } from './errors.ts'
 
-const cells: Record<Treatment, [becomes: string, again: string, charged: string]> = {
-  'upstream closed': ['closed: upstream', 'to another upstream; here once it is mended', 'no'],
-  'model closed': ['closed: model', 'to another upstream; here once it is mended', 'no'],
+const cells: Record<Exclude<Treatment, Suspension>, [becomes: string, again: string, charged: string]> = {
   refused: ['GENERATION_FAILED', 'to another upstream', 'no'],
   'looked up': [
     'accepted, unknown or GENERATION_FAILED, as Kling has the job or not',
@@ -16,6 +15,11 @@ const cells: Record<Treatment, [becomes: string, again: string, charged: string]
   busy: ['busy', 'later, or to another upstream', 'no'],
   unavailable: ['unavailable', 'later, or to another upstream', 'no'],
   unknown: ['unknown', 'not before it is known whether there is a job', 'if there is a job'],
+}
+
+function cellsOf(treatment: Treatment): string[] {
+  if (treatment in suspensions) return [treatment, 'to another upstream; here once it is mended', 'no']
+  return cells[treatment as keyof typeof cells]
 }
 
 test("the operator's table of Kling's answers is the one that is acted on", async () => {
@@ -33,7 +37,7 @@ test("the operator's table of Kling's answers is the one that is acted on", asyn
   const wanted = errors.map(({ status, code, meaning, treatment }) => [
     `\`${status}/${code}\``,
     meaning,
-    ...cells[treatment],
+    ...cellsOf(treatment),
   ])
   assert.deepEqual(rows, wanted)
 })

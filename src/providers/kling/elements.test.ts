@@ -194,8 +194,8 @@ test('what is wrong with making an element is told as with a job: to wait, to cl
     const outcome = await prepare(...given)
     return outcome.outcome === 'refused' ? outcome : assert.fail(outcome.outcome)
   }
-  const closed = await prepare({ refuse: { code: 1102 } })
-  assert.ok(closed.outcome === 'closed' && closed.scope === 'model')
+  const suspended = await prepare({ refuse: { code: 1102 } })
+  assert.ok(suspended.outcome === 'suspended' && suspended.scope === 'model')
   assert.equal((await refused({ refuse: { code: 1201 } })).elsewhere, true)
   assert.equal((await refused({ refuse: { code: 1301 } })).code, 'CONTENT_POLICY_VIOLATION')
   const failed = await refused({ fail: 'no face was found' })

@@ -1,8 +1,8 @@
+import type { Suspension } from '../refusal.ts'
+
 /** What an answer other than `0` means for a submit. */
 export type Treatment =
-  /** Nothing goes there before the operator has done something: to all of Kling, or to the model. */
-  | 'upstream closed'
-  | 'model closed'
+  | Suspension
   /** This job is not wanted here; perhaps elsewhere. */
   | 'refused'
   /** Bad parameters, or an external id that is taken: which of them is asked. */
@@ -29,24 +29,24 @@ const row = (code: number, status: number, treatment: Treatment, meaning: string
 
 /** Kling's own error table (document-api, "Error codes"). docs/upstreams.md shows it; a test compares them. */
 export const errors: readonly ErrorRow[] = [
-  row(1000, 401, 'upstream closed', 'authentication failed'),
-  row(1001, 401, 'upstream closed', 'no credentials were sent'),
-  row(1002, 401, 'upstream closed', 'the credentials are not valid'),
-  row(1003, 401, 'upstream closed', 'the token is not valid yet: the clocks differ'),
-  row(1004, 401, 'upstream closed', 'the token has expired'),
-  row(1100, 429, 'upstream closed', 'something is wrong with the account'),
-  row(1101, 429, 'upstream closed', 'the account is in arrears'),
-  row(1102, 429, 'model closed', 'the resource pack is used up or has expired'),
-  row(1103, 403, 'model closed', 'the account may not use the model'),
+  row(1000, 401, 'suspended: upstream (key)', 'authentication failed'),
+  row(1001, 401, 'suspended: upstream (key)', 'no credentials were sent'),
+  row(1002, 401, 'suspended: upstream (key)', 'the credentials are not valid'),
+  row(1003, 401, 'suspended: upstream (key)', 'the token is not valid yet: the clocks differ'),
+  row(1004, 401, 'suspended: upstream (key)', 'the token has expired'),
+  row(1100, 429, 'suspended: upstream (permission)', 'something is wrong with the account'),
+  row(1101, 429, 'suspended: upstream (credit)', 'the account is in arrears'),
+  row(1102, 429, 'suspended: model (credit)', 'the resource pack is used up or has expired'),
+  row(1103, 403, 'suspended: model (permission)', 'the account may not use the model'),
   row(1200, 400, 'refused', 'a parameter is wrong'),
   row(1201, 400, 'looked up', 'a parameter is wrong, or the external id is taken'),
   row(1202, 404, 'refused', 'there is no such method'),
-  row(1203, 404, 'model closed', 'the model does not exist, or is switched off'),
+  row(1203, 404, 'suspended: model (switched off)', 'the model does not exist, or is switched off'),
   row(1300, 400, 'content', 'against the rules of the platform'),
   row(1301, 400, 'content', 'against the content policy'),
   row(1302, 429, 'busy', 'requests came too fast'),
   row(1303, 429, 'busy', 'more at once than the resource pack allows'),
-  row(1304, 429, 'upstream closed', 'the address of this server is not on the allow list'),
+  row(1304, 429, 'suspended: upstream (permission)', 'the address of this server is not on the allow list'),
   row(5000, 500, 'unknown', 'an error inside'),
   row(5001, 503, 'unavailable', 'under maintenance'),
   row(5002, 504, 'unknown', 'timed out inside'),
@@ -70,7 +70,7 @@ export function treatmentOf({ status, code }: { status: number; code: number | u
 /** The frame that the API runs in answers with another shape, and so may whatever stands before it. */
 function withoutCode(status: number, isNewCode: boolean): Treatment {
   // another host, or one that has moved: nothing has a key to lose there, and nothing is made
-  if (status < 400 || status === 401 || status === 403) return 'upstream closed'
-  if (status === 404 && !isNewCode) return 'model closed'
+  if (status < 400 || status === 401 || status === 403) return 'suspended: upstream (key)'
+  if (status === 404 && !isNewCode) return 'suspended: model (switched off)'
   return status === 429 && !isNewCode ? 'busy' : 'refused'
 }

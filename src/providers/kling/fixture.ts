@@ -54,9 +54,9 @@ export async function accepted(outcome: Promise<SubmitOutcome>): Promise<Json> {
   throw new Error(`${settled.outcome} ${'cause' in settled ? settled.cause : settled.message}`)
 }
 
-/** One in words: `closed model`, `refused GENERATION_FAILED elsewhere`. */
+/** One in words: `suspended model`, `refused GENERATION_FAILED elsewhere`. */
 export function inWords(outcome: SubmitOutcome): string {
-  if (outcome.outcome === 'closed') return `closed ${outcome.scope}`
+  if (outcome.outcome === 'suspended') return `suspended ${outcome.scope} ${outcome.reason}`
   if (outcome.outcome !== 'refused') return outcome.outcome
   return `refused ${outcome.code}${outcome.elsewhere ? ' elsewhere' : ''}`
 }

@@ -79,8 +79,12 @@ for (const [standard, input] of Object.entries(standards)) {
 }
 
 const meant: Record<Treatment, string> = {
-  'upstream closed': 'closed upstream',
-  'model closed': 'closed model',
+  'suspended: upstream (key)': 'suspended upstream key',
+  'suspended: upstream (credit)': 'suspended upstream credit',
+  'suspended: upstream (permission)': 'suspended upstream permission',
+  'suspended: model (credit)': 'suspended model credit',
+  'suspended: model (permission)': 'suspended model permission',
+  'suspended: model (switched off)': 'suspended model model',
   refused: 'refused GENERATION_FAILED elsewhere',
   'looked up': 'refused GENERATION_FAILED elsewhere',
   content: 'refused CONTENT_POLICY_VIOLATION',
@@ -125,10 +129,10 @@ test('what does not come from Kling is judged by its status alone, and never for
     [200, 'all is well', 'unknown'],
     [200, { code: 0, data: {} }, 'unknown'],
     [200, { code: 1, message: 'hm' }, 'unknown'],
-    [301, '', 'closed upstream'],
+    [301, '', 'suspended upstream key'],
     [400, { code: 1299 }, 'refused GENERATION_FAILED elsewhere'],
-    [403, '<html>', 'closed upstream'],
-    [404, { timestamp: 1, status: 404, error: 'Not Found', path: '/x' }, 'closed model'],
+    [403, '<html>', 'suspended upstream key'],
+    [404, { timestamp: 1, status: 404, error: 'Not Found', path: '/x' }, 'suspended model model'],
     [408, '', 'unknown'],
     [429, 'slow down', 'busy'],
     [429, { code: 1399, message: 'new' }, 'refused GENERATION_FAILED elsewhere'],
@@ -223,13 +227,13 @@ test('a token that is refused as stale is signed anew once, and the submit repea
     server.interrupt(/^POST \/v1/, stale)
     assert.equal((await submit({}, {}, byPair)).outcome, 'accepted')
     server.interrupt(/^POST \/v1/, stale, 2)
-    assert.equal(inWords(await submit({}, {}, byPair)), 'closed upstream')
+    assert.equal(inWords(await submit({}, {}, byPair)), 'suspended upstream key')
   }
 })
 
 test('with a static key no refusal is answered with a second submit', async () => {
   const before = server.transcript.length
-  assert.equal(inWords(await submit({ refuse: { code: 1004 } })), 'closed upstream')
+  assert.equal(inWords(await submit({ refuse: { code: 1004 } })), 'suspended upstream key')
   assert.equal(server.transcript.length, before + 1)
 })
 

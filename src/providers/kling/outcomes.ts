@@ -1,4 +1,5 @@
 import type { SubmitOutcome } from '../provider.ts'
+import { suspensions } from '../refusal.ts'
 import type { Answer, KlingApi } from './api.ts'
 import { treatmentOf } from './errors.ts'
 
@@ -8,11 +9,8 @@ type NotAccepted = Exclude<SubmitOutcome, { outcome: 'accepted' }>
 export function refusalOf(api: KlingApi, answer: Answer): NotAccepted | 'look up' {
   const cause = api.told(answer)
   const later = answer.retryAfterMs === undefined ? { cause } : { cause, retryAfterMs: answer.retryAfterMs }
-  switch (treatmentOf(answer)) {
-    case 'upstream closed':
-      return { outcome: 'closed', scope: 'upstream', cause }
-    case 'model closed':
-      return { outcome: 'closed', scope: 'model', cause }
+  const treatment = treatmentOf(answer)
+  switch (treatment) {
     case 'refused':
       return unwanted
     case 'looked up':
@@ -29,6 +27,8 @@ export function refusalOf(api: KlingApi, answer: Answer): NotAccepted | 'look up
       return { outcome: 'unavailable', ...later }
     case 'unknown':
       return { outcome: 'unknown', cause }
+    default:
+      return { outcome: 'suspended', ...suspensions[treatment], cause }
   }
 }
 
