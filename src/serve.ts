@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAuthenticate } from './accounts/authenticate.ts'
 import { loadCatalogue, type Model, type ModelRoute, type ModelVersion } from './catalogue/load.ts'
-import { type Clock, systemClock } from './clock.ts'
+import { type Clock, createDatabaseClock } from './clock.ts'
 import { type Config, ConfigError, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
@@ -93,8 +93,10 @@ async function start(
   if (config.role === 'worker' && config.publicUrl === undefined) {
     throw new ConfigError('PUBLIC_URL is unset: a worker on port 0 needs it for the links that it gives out')
   }
-  const { clock = systemClock, wrapStorage = (storage) => storage } = options
-  const upstreams = options.upstreams ?? openUpstreams(config.upstreams)
+  const { wrapStorage = (storage) => storage } = options
+  const databaseClock = createDatabaseClock(log)
+  const clock = options.clock ?? databaseClock
+  const upstreams = options.upstreams ?? openUpstreams(config.upstreams, clock)
   const isReachable = isReachableAt(config)
   if (upstreams.length > 0 && !isReachable) {
     log.warn(
@@ -109,6 +111,10 @@ async function start(
   undo.push(database.close)
   const { pool } = database
   await migrate(pool, log)
+  if (options.clock === undefined) {
+    await databaseClock.follow(pool)
+    undo.push(databaseClock.stop)
+  }
   // no other server can be on the embedded database: what is locked was locked by one that died
   if (database.isEmbedded) {
     await freeTasksOfDead(pool, 0)
@@ -119,14 +125,14 @@ async function start(
   const sessionSecret = deriveSecret(signingSecret, 'sessions')
   const policies = createPolicySource(pool, clock)
   const expectations = createExpectations({ pool, clock, catalogue, log })
-  const opened = await openStorage(config, temporaryDirectory)
+  const opened = await openStorage(config, temporaryDirectory, clock)
   undo.push(opened.close)
   const storage = wrapStorage(opened.storage)
   const outbound = createOutbound({ allowPrivate: config.allowPrivateNetwork })
   undo.push(outbound.close)
   const media = createMedia()
   undo.push(media.close)
-  const sandbox = createSandbox({ storage, temporaryDirectory })
+  const sandbox = createSandbox({ storage, temporaryDirectory, clock })
   undo.push(sandbox.close)
   const providers: Provider[] = [sandbox, ...upstreams]
   const provider = (name: string) => providers.find((candidate) => candidate.name === name)

@@ -44,7 +44,7 @@ atEnd(() => rm(temporaryDirectory, { recursive: true }))
 
 /** A job that the upstream has, though its answer was lost; the process that sent it is gone. */
 async function lostJob(kling: UpstreamConfig): Promise<string> {
-  const [provider] = openUpstreams({ kling })
+  const [provider] = openUpstreams({ kling }, systemClock)
   const body = { model, input: { prompt: 'A lake.', duration: '5' } }
   const { body: answer } = await desk.call('POST', '/v1/jobs/submit', { key: customer.key, body })
   const { jobId } = answer

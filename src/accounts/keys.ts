@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import { databaseTime } from '../clock.ts'
 import type { Db } from '../db.ts'
 import { newId } from '../ids.ts'
 import type { Mode } from '../ledger/ledger.ts'
@@ -112,7 +113,7 @@ export async function createKey(
        requests_per_minute)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning ${columns}`,
     [
-      newId('key', new Date()),
+      newId('key', await databaseTime(db)),
       options.userId,
       options.mode,
       hashKey(key),

@@ -1,3 +1,4 @@
+import { databaseTime } from '../clock.ts'
 import type { Db } from '../db.ts'
 import { newId } from '../ids.ts'
 import { createWebhookSecret } from '../webhooks/sign.ts'
@@ -92,7 +93,13 @@ export async function createUser(
        select 'balance', mode, id, 0 from created, unnest(enum_range(null::mode)) as mode
      )
      select * from created`,
-    [newId('user', new Date()), user.email, user.name ?? null, user.concurrencyLimit, createWebhookSecret()],
+    [
+      newId('user', await databaseTime(db)),
+      user.email,
+      user.name ?? null,
+      user.concurrencyLimit,
+      createWebhookSecret(),
+    ],
   )
   const created = rows[0]
   if (created === undefined) return undefined

@@ -126,8 +126,8 @@ async function endJob(
   jobId: string,
   options: { json?: boolean },
 ): Promise<void> {
-  await withDatabase(async ({ pool }) => {
-    const outcome = await end(pool, jobId, new Date())
+  await withDatabase(async ({ pool, clock }) => {
+    const outcome = await end(pool, jobId, clock.now())
     if (outcome === 'no such job') throw new CommandFailed(`there is no job ${jobId}`)
     if ('refused' in outcome) throw new CommandFailed(`${outcome.refused}; nothing was changed`)
     const { status, refundedMicroCents } = outcome

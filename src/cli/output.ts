@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import type { Clock } from '../clock.ts'
 import { type Config, loadConfig } from '../config.ts'
 import type { Database } from '../database.ts'
 
@@ -36,18 +37,29 @@ export function createLog(config: Pick<Config, 'logLevel'>) {
 }
 
 /** Opens the database that the environment names, brings it up to date, and closes it after `work`. */
-export async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(
+  work: (database: Database & { clock: Clock }) => Promise<T>,
+): Promise<T> {
   const config = loadConfig(process.env)
   const log = createLog({ logLevel: process.env.FILMGATE_LOG_LEVEL ? config.logLevel : 'error' })
   // only here: the customer's commands and every help start sooner without them
-  const [{ openDatabase }, { migrate }] = await Promise.all([
+  const [{ clockFault, createDatabaseClock }, { openDatabase }, { migrate }] = await Promise.all([
+    import('../clock.ts'),
     import('../database.ts'),
     import('../migrate.ts'),
   ])
   const database = await openDatabase(config, 'command', log)
   try {
     await migrate(database.pool, log)
-    return await work(database)
+    const clock = createDatabaseClock(log)
+    await clock.follow(database.pool)
+    try {
+      const fault = clockFault(clock)
+      if (fault !== undefined) console.error(`${fault}; the database's counts`)
+      return await work({ ...database, clock })
+    } finally {
+      await clock.stop()
+    }
   } finally {
     await database.close()
   }

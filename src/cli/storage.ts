@@ -23,8 +23,8 @@ async function verify(options: { delete?: boolean; force?: boolean; json?: boole
     import('../jobs/verify-files.ts'),
   ])
   const config = loadConfig(process.env)
-  const { storage, close } = await openStorage(config, join(config.dataDir, 'tmp'))
-  const report = await withDatabase(async ({ pool }) => {
+  const report = await withDatabase(async ({ pool, clock }) => {
+    const { storage, close } = await openStorage(config, join(config.dataDir, 'tmp'), clock)
     const client = await pool.connect()
     try {
       return await verifyFiles(client, storage, { isDeleting: !!options.delete, isForced: !!options.force })
@@ -32,8 +32,9 @@ async function verify(options: { delete?: boolean; force?: boolean; json?: boole
       throw error instanceof FilesOfAnother ? new CommandFailed(error.message) : error
     } finally {
       client.release()
+      await close()
     }
-  }).finally(close)
+  })
   const { totals, stray, missing } = report
   print(options, report, [
     report.ok ? 'Files and jobs agree.' : 'Files and jobs do NOT agree.',

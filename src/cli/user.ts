@@ -45,10 +45,10 @@ export function addUserCommands(program: Command): Command {
     .option('--webhook-secret', 'show the secret that signs webhooks')
     .option('--json', 'print one JSON document')
     .action(async (idOrEmail: string, options: { webhookSecret?: boolean; json?: boolean }) => {
-      await withDatabase(async ({ pool }) => {
+      await withDatabase(async ({ pool, clock }) => {
         const found = await requireUser(pool, idOrEmail)
         const shown = options.webhookSecret
-          ? { ...found, webhookSecret: (await findWebhookSecrets(pool, found.userId, new Date()))?.secret }
+          ? { ...found, webhookSecret: (await findWebhookSecrets(pool, found.userId, clock.now()))?.secret }
           : found
         print(options, shown, describe(shown))
       })

@@ -8,6 +8,7 @@ export interface Submitted {
   status: 'pending'
   estimatedCompletionTime: string
   costMicroCents: number
+  createdAt: string
 }
 
 /** What is asked of a job while it is waited for. */
@@ -17,6 +18,7 @@ export interface Job {
   outputs: { url: string; type: string }[] | null
   error: { code: string; message: string } | null
   costMicroCents: number
+  createdAt: string
 }
 
 // A server that is being restarted, or out of reach for some minutes, does not end the waiting.
@@ -30,10 +32,11 @@ export async function waitForJob(
   { show, signal }: { show: (progress: Omit<Progress, 'label'>) => void; signal: AbortSignal },
 ): Promise<Job> {
   const start = performance.now()
-  const expectedMs = Math.max(1, Date.parse(estimatedCompletionTime) - Date.now())
   for (;;) {
     const job = await api.call<Job>('GET', `/v1/jobs/${jobId}`, { attempts, signal })
     const hasEnded = job.status !== 'pending' && job.status !== 'processing'
+    // both by the server's clock
+    const expectedMs = Math.max(1, Date.parse(estimatedCompletionTime) - Date.parse(job.createdAt))
     for (const nextLook = performance.now() + pauseMs(performance.now() - start); ; ) {
       const elapsedMs = performance.now() - start
       const share = hasEnded ? 1 : Math.min(0.95, elapsedMs / expectedMs)

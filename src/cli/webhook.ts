@@ -26,9 +26,9 @@ export function addWebhookCommands(program: Command): void {
     .argument('<user>', 'user id or e-mail address')
     .option('--json', 'print one JSON document')
     .action(async (idOrEmail: string, options: { json?: boolean }) => {
-      await withDatabase(async ({ pool }) => {
+      await withDatabase(async ({ pool, clock }) => {
         const { userId } = await requireUser(pool, idOrEmail)
-        printSecrets(options, userId, (await findWebhookSecrets(pool, userId, new Date()))!)
+        printSecrets(options, userId, (await findWebhookSecrets(pool, userId, clock.now()))!)
       })
     })
   webhook
@@ -71,9 +71,9 @@ async function rotate(
   options: { now?: boolean; finish?: boolean; json?: boolean },
 ): Promise<void> {
   if (options.now && options.finish) throw new CommandFailed('give --now or --finish, not both')
-  await withDatabase(async ({ pool }) => {
+  await withDatabase(async ({ pool, clock }) => {
     const { userId } = await requireUser(pool, idOrEmail)
-    const now = new Date()
+    const now = clock.now()
     if (options.finish && !(await finishRotation(pool, userId, now)))
       throw new CommandFailed('no rotation is under way: only one secret signs')
     const secrets = options.now
@@ -116,10 +116,10 @@ async function test(idOrEmail: string, options: { url: string; json?: boolean })
   ])
   const outbound = createOutbound({ allowPrivate: loadConfig(process.env).allowPrivateNetwork })
   try {
-    const outcome = await withDatabase(async ({ pool }) => {
+    const outcome = await withDatabase(async ({ pool, clock }) => {
       const { userId } = await requireUser(pool, idOrEmail)
       const url = await checkWebhookUrl(outbound, options.url, '--url')
-      return sendTestEvent({ db: pool, outbound }, userId, url, new Date())
+      return sendTestEvent({ db: pool, outbound }, userId, url, clock.now())
     })
     const rows = Object.entries(outcome).map(([name, value]) => [name, String(value ?? '')])
     print(options, outcome, table(rows))

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
+import { clockFault } from '../clock.ts'
 import { coalesce } from '../coalesce.ts'
 import type { Services } from './services.ts'
 
-/** `/health/live` answers while the process does; `/health/ready` asks database, queue and storage. */
-export function serveHealth(app: FastifyInstance, { pool, storage }: Services): void {
+/** `/health/live` answers while the process does; `/health/ready` asks database, queue and storage, and whether the clock is right. */
+export function serveHealth(app: FastifyInstance, { pool, storage, clock }: Services): void {
   app.get('/health/live', async () => ({ status: 'ok' }))
   const isStorageReady = atMostEvery(storageCheckMs, () => passes(storage.ready()))
   const check = async () => ({
@@ -21,7 +22,11 @@ export function serveHealth(app: FastifyInstance, { pool, storage }: Services): 
     const isReady = Object.values(checks).every((check) => check === 'ok')
     if (!isReady) request.log.error({ checks }, 'not ready')
     if (!isReady) reply.header('retry-after', '5')
-    return reply.status(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'unavailable', checks })
+    const fault = clockFault(clock)
+    const status = !isReady ? 'unavailable' : fault === undefined ? 'ok' : 'degraded'
+    return reply
+      .status(isReady ? 200 : 503)
+      .send({ status, checks, ...(fault !== undefined && { reasons: [fault] }) })
   })
 }
 

@@ -113,7 +113,7 @@ async function cancelWithin(
   await endPolls(client, jobId)
   if (cancelReason !== undefined) {
     const end = { status: 'cancelled', reason: cancelReason, completedAt: at.toISOString() }
-    await addWebhook(client, jobId, job, end)
+    await addWebhook(client, jobId, job, end, at)
   }
   return refunded
 }

@@ -42,11 +42,12 @@ export async function completeJob(
     if (job === undefined) return false
     for (const [position, output] of outputs.entries()) await insertOutput(client, jobId, position, output)
     await client.query('delete from polls where job_id = $1', [jobId])
-    await addWebhook(client, jobId, job, {
+    const end = {
       status: 'completed',
       output: webhookOutput(outputs, fileUrl),
       completedAt: now.toISOString(),
-    })
+    }
+    await addWebhook(client, jobId, job, end, now)
     return true
   }
   return durable('job.complete', () => transaction(pool, complete))
@@ -93,7 +94,8 @@ export async function failJobWithin(
   if (job === undefined) return false
   await refund(client, jobId)
   await endPolls(client, jobId, options.lateWatchMs)
-  await addWebhook(client, jobId, job, { status: 'failed', error, completedAt: now.toISOString() })
+  const end = { status: 'failed', error, completedAt: now.toISOString() }
+  await addWebhook(client, jobId, job, end, now)
   return true
 }
 
@@ -168,9 +170,10 @@ export async function addWebhook(
   jobId: string,
   job: ChangedJob,
   end: Record<string, unknown>,
+  now: Date,
 ): Promise<void> {
   if (job.webhook_url === null) return
-  const id = newId('msg', new Date())
+  const id = newId('msg', now)
   const metadata = job.metadata === null ? {} : { metadata: job.metadata }
   const body = JSON.stringify({ jobId, requestId: job.request_id, ...end, ...metadata })
   await db.query('insert into webhooks (id, job_id, url, body) values ($1, $2, $3, $4)', [

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Logger } from 'pino'
+import { databaseTime } from '../clock.ts'
 import { coalesce } from '../coalesce.ts'
 import { CommitUnknown, isLockTimeout, isTransient, isUnavailable, pipelinedTransaction } from '../db.ts'
 import { ApiError } from '../errors.ts'
@@ -113,7 +114,7 @@ async function giveBack({ pool, log }: SubmitContext, submission: Submission): P
     try {
       // a commit that is still under way holds this lock: what is not there afterwards never will be
       await pool.query('select from accounts where id = $1 for update', [accountId])
-      await cancelJob({ pool, provider: () => undefined }, accountId, jobId, new Date())
+      await cancelJob({ pool, provider: () => undefined }, accountId, jobId, await databaseTime(pool))
       return log.warn({ jobId }, 'cancelled a job whose submit could not be confirmed to its client')
     } catch (error) {
       if (error instanceof ApiError) return log.warn({ jobId, code: error.code }, 'nothing to give back')

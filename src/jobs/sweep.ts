@@ -1,5 +1,7 @@
-import { readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ageByFileTime } from '../file-time.ts'
+import { removeOldCounters } from '../policy/rate-limits.ts'
 import { addTask, dispatchKey, removeDeadTasks } from '../queue/tasks.ts'
 import { deleteOldUploads } from '../uploads/uploads.ts'
 import { reviveWebhooks } from '../webhooks/deliveries.ts'
@@ -34,6 +36,7 @@ export async function sweep(context: SweepContext): Promise<void> {
     () => removeLentFiles(context),
     () => deleteExpiredOutputs(context),
     () => removeDeadTasks(context.pool, dayMs),
+    () => removeOldCounters(context.pool),
     () => removeOldFiles(context),
   ]
   for (const step of steps) {
@@ -124,11 +127,10 @@ export async function reviveJobs(
 }
 
 // No task works on a file for an hour: what is older was left by one that was killed.
-async function removeOldFiles({ temporaryDirectory, clock }: SweepContext): Promise<void> {
+async function removeOldFiles({ temporaryDirectory }: SweepContext): Promise<void> {
   for (const name of await readdir(temporaryDirectory)) {
     const path = join(temporaryDirectory, name)
-    const found = await stat(path).catch(() => undefined)
-    if (found && clock.now().getTime() - found.mtimeMs > hourMs)
-      await rm(path, { recursive: true, force: true })
+    const ageMs = await ageByFileTime(path, temporaryDirectory)
+    if (ageMs !== undefined && ageMs > hourMs) await rm(path, { recursive: true, force: true })
   }
 }

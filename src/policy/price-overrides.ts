@@ -1,3 +1,4 @@
+import { databaseTime } from '../clock.ts'
 import type { Db } from '../db.ts'
 import { newId } from '../ids.ts'
 import type { Markup } from '../pricing/markup.ts'
@@ -80,7 +81,7 @@ export async function setOverride(
      returning ${columns}`,
     [
       // a new id each time: jobs keep the id of the terms that they were priced by
-      newId('override', new Date()),
+      newId('override', await databaseTime(db)),
       of !== undefined && 'userId' in of ? of.userId : null,
       of !== undefined && 'segment' in of ? of.segment : null,
       scope !== 'all' && 'providerId' in scope ? scope.providerId : null,

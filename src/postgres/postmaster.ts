@@ -1,10 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { link, open, readFile, readlink, rename, rm, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { link, open, readFile, readlink, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { ageByFileTime } from '../file-time.ts'
 import { cannotRun, cleanEnvironment, userOf } from './cluster.ts'
 import { complaintSince, trimLog } from './log-file.ts'
 import { type Place, port } from './place.ts'
@@ -120,8 +121,8 @@ async function readPidFile(path: string): Promise<{ pid: number | undefined; tex
 
 async function isBeingWritten(path: string, text: string): Promise<boolean> {
   if (text !== '') return false
-  const entry = await stat(path).catch(() => undefined)
-  return entry !== undefined && Date.now() - entry.mtimeMs < emptyPidFileMs
+  const ageMs = await ageByFileTime(path, dirname(path)).catch(() => undefined)
+  return ageMs !== undefined && ageMs < emptyPidFileMs
 }
 
 /** By its command line, or by its working directory where the data dir was moved under it. */

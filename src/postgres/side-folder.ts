@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { ageByFileTime } from '../file-time.ts'
 import { codeOf } from './unavailable.ts'
 
 /** Past this age the maker is gone, whatever process has its pid now. */
@@ -26,8 +27,8 @@ export async function removeAbandoned(target: string): Promise<void> {
 }
 
 async function isOld(path: string): Promise<boolean> {
-  const entry = await stat(path).catch(() => undefined)
-  return entry !== undefined && Date.now() - entry.mtimeMs > abandonedAfterMs
+  const ageMs = await ageByFileTime(path, dirname(path)).catch(() => undefined)
+  return ageMs !== undefined && ageMs > abandonedAfterMs
 }
 
 function isAlive(pid: number): boolean {

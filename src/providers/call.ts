@@ -128,13 +128,13 @@ export function parseJson(text: string | undefined): unknown {
   }
 }
 
-/** Seconds or a date; a date counts from the answer's own, as clocks differ. */
+/** Seconds or a date; a date counts from the answer's own, as clocks differ, and says nothing without it. */
 export function retryAfterMs(headers: IncomingHttpHeaders): number | undefined {
   const text = headers['retry-after']?.trim()
   if (text === undefined || text === '') return undefined
   const until = Date.parse(text)
   const now = Date.parse(headers.date ?? '')
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : until - (Number.isNaN(now) ? Date.now() : now)
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : until - now
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), maxRetryAfterMs)
 }
 

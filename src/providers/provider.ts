@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import type { JobFailureCode } from '../errors.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -257,5 +258,6 @@ export interface Upstream {
   defaultBaseUrl: string
   /** The models that it knows how to be asked for: what routes may name. */
   models: readonly string[]
-  open(settings: UpstreamSettings): Provider
+  /** Tokens and the times of callbacks go by `clock`, by default this process's. */
+  open(settings: UpstreamSettings, clock?: Clock): Provider
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import type { Config, UpstreamName } from '../config.ts'
 import { fal } from './fal/fal.ts'
 import { kling } from './kling/kling.ts'
@@ -8,9 +9,9 @@ import { wavespeed } from './wavespeed.ts'
 export const upstreams: Partial<Record<UpstreamName, Upstream>> = { kling, fal, wavespeed }
 
 /** Those that there are credentials for. */
-export function openUpstreams(settings: Config['upstreams']): Provider[] {
+export function openUpstreams(settings: Config['upstreams'], clock: Clock): Provider[] {
   return Object.values(upstreams).flatMap((upstream) => {
     const found = settings[upstream.name as UpstreamName]
-    return found === undefined ? [] : [upstream.open({ baseUrl: upstream.defaultBaseUrl, ...found })]
+    return found === undefined ? [] : [upstream.open({ baseUrl: upstream.defaultBaseUrl, ...found }, clock)]
   })
 }

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { systemClock } from '../clock.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError } from '../config.ts'
 import { accountOf } from './account.ts'
 import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from './call.ts'
@@ -159,11 +159,11 @@ export const wavespeed: Upstream = {
   title: 'WaveSpeedAI',
   defaultBaseUrl,
   models: Object.keys(models),
-  open: (settings) => createWaveSpeed(settings),
+  open: createWaveSpeed,
 }
 
 /** WaveSpeed with the operator's settings. */
-export function createWaveSpeed(settings: UpstreamSettings, clock = systemClock): Provider {
+export function createWaveSpeed(settings: UpstreamSettings, clock: Clock = systemClock): Provider {
   const { baseUrl, apiKey = '', webhookSecret } = settings
   if (webhookSecret === 'whsec_') {
     throw new ConfigError(

@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
+import { ageByFileTime } from '../file-time.ts'
 import { createMeter, streamOf } from './source.ts'
 import { checkKey, checkPrefix, type Storage, StorageError } from './storage.ts'
 
@@ -164,8 +165,9 @@ async function* list(root: string, prefix: string): AsyncIterable<string> {
 async function removeOldParts(parts: string): Promise<void> {
   for (const name of await readdir(parts)) {
     const path = join(parts, name)
-    const found = await stat(path).catch(undefinedIfAbsent)
-    if (found && Date.now() - found.mtimeMs > partLifetimeMs) await rm(path, { force: true })
+    // on a full disk nothing tells the time: the parts are removed by a later start
+    const ageMs = await ageByFileTime(path, parts).catch(() => undefined)
+    if (ageMs !== undefined && ageMs > partLifetimeMs) await rm(path, { force: true })
   }
 }
 

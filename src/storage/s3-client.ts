@@ -1,4 +1,5 @@
 import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError, type S3Settings } from '../config.ts'
 import { BodyHash } from './body-hash.ts'
 import { faultOf, type StoreFault } from './s3-call.ts'
@@ -23,8 +24,8 @@ export const usualLimits: S3Limits = {
 const startLimitMs = 15_000
 
 /** The client of one store, which repeats throttled, failed and unanswered requests three times, with jitter. */
-export function createS3Client(settings: S3Settings, limits: S3Limits): S3Client {
-  return new S3Client({
+export function createS3Client(settings: S3Settings, limits: S3Limits, clock = systemClock): S3Client {
+  const client = new S3Client({
     endpoint: settings.endpoint,
     region: settings.region,
     credentials: { accessKeyId: settings.accessKeyId, secretAccessKey: settings.secretAccessKey },
@@ -47,6 +48,25 @@ export function createS3Client(settings: S3Settings, limits: S3Limits): S3Client
       // each film that is being watched holds one; the library's 50 would make everything else wait for them
       httpAgent: { maxSockets: Number.POSITIVE_INFINITY },
       httpsAgent: { maxSockets: Number.POSITIVE_INFINITY },
+    },
+  })
+  signBy(client, clock)
+  return client
+}
+
+/**
+ * Has requests signed with the time of `clock`. The library adds an offset to the process's time, which it sets itself
+ * where it learns from an answer that the store's time is another one: that much it stays away from `clock`.
+ */
+function signBy(client: S3Client, clock: Clock): void {
+  const ownOffsetMs = () => -(clock.offsetMs?.() ?? 0)
+  let storeOffsetMs = 0
+  Object.defineProperty(client.config, 'systemClockOffset', {
+    enumerable: true,
+    configurable: true,
+    get: () => ownOffsetMs() + storeOffsetMs,
+    set(offsetMs: number) {
+      storeOffsetMs = offsetMs - ownOffsetMs()
     },
   })
 }

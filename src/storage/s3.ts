@@ -12,6 +12,7 @@ import {
   PutObjectCommand,
   S3ServiceException,
 } from '@aws-sdk/client-s3'
+import type { Clock } from '../clock.ts'
 import type { S3Settings } from '../config.ts'
 import { sendInParts } from './parts.ts'
 import { checkedBody } from './s3-body.ts'
@@ -33,11 +34,11 @@ const probeLimitMs = 4_000
  */
 export async function createS3Storage(
   settings: S3Settings,
-  options: { temporaryDirectory: string; limits?: S3Limits },
+  options: { temporaryDirectory: string; clock?: Clock; limits?: S3Limits },
 ): Promise<Storage & { close(): void }> {
   const limits = options.limits ?? usualLimits
   const Bucket = settings.bucket
-  const client = createS3Client(settings, limits)
+  const client = createS3Client(settings, limits, options.clock)
   await checkBucket(client, settings)
 
   const stat: Storage['stat'] = async (key) => {

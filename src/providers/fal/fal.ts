@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { systemClock } from '../../clock.ts'
+import { type Clock, systemClock } from '../../clock.ts'
 import { accountOf } from '../account.ts'
 import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from '../call.ts'
 import { hiding } from '../hide.ts'
@@ -55,11 +55,11 @@ export const fal: Upstream = {
   title: 'fal',
   defaultBaseUrl,
   models,
-  open: (settings) => createFal(settings),
+  open: createFal,
 }
 
 /** fal with the operator's settings. */
-export function createFal({ baseUrl, apiKey = '' }: UpstreamSettings, clock = systemClock): Provider {
+export function createFal({ baseUrl, apiKey = '' }: UpstreamSettings, clock: Clock = systemClock): Provider {
   const isDefault = baseUrl === defaultBaseUrl
   const platform = isDefault ? 'https://api.fal.ai/v1' : `${baseUrl}/v1`
   const verify = createVerifier(`${isDefault ? 'https://rest.fal.ai' : baseUrl}/.well-known/jwks.json`, clock)

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
+import type { Clock } from '../../clock.ts'
 import { callUpstream, type UpstreamAnswer } from '../call.ts'
 import type { ExactJson } from '../exact-json.ts'
 import { hiding } from '../hide.ts'
@@ -32,9 +33,12 @@ const envelope = Type.Object({
 })
 
 /** Calls Kling with the credentials. A token that has run out is replaced once: such an answer says that nothing was done. */
-export function createApi({ baseUrl, apiKey, accessKey = '', secretKey = '' }: UpstreamSettings): KlingApi {
+export function createApi(
+  { baseUrl, apiKey, accessKey = '', secretKey = '' }: UpstreamSettings,
+  clock: Clock,
+): KlingApi {
   const hasApiKey = apiKey !== undefined
-  const token = hasApiKey ? async () => apiKey : createTokens(accessKey, secretKey)
+  const token = hasApiKey ? async () => apiKey : createTokens(accessKey, secretKey, clock)
   const hide = hiding([apiKey, accessKey, secretKey])
 
   return {

@@ -38,7 +38,7 @@ function verdict(sent: Sent = {}): CallbackVerdict {
   }
   return readCallback(
     { headers, body: Buffer.from(body) },
-    { jobId: 'job-1', model, secret: 'secret' in sent ? sent.secret : secret, now: now * 1000 },
+    { jobId: 'job-1', model, secret: 'secret' in sent ? sent.secret : secret, now: new Date(now * 1000) },
   )
 }
 

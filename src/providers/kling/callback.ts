@@ -14,7 +14,7 @@ interface Expected {
   jobId: string
   model: Model | undefined
   secret: string | undefined
-  now?: number
+  now: Date
 }
 
 /**
@@ -22,7 +22,7 @@ interface Expected {
  * The library's own check can't be given a time, so only its signing is used.
  */
 export function readCallback(callback: UpstreamCallback, expected: Expected): CallbackVerdict {
-  const { secret, jobId, model, now = Date.now() } = expected
+  const { secret, jobId, model, now } = expected
   if (secret === undefined) return { verdict: 'unsigned' }
   const body = parseJson(callback.body.toString())
   const signature = callback.headers['webhook-signature']
@@ -40,11 +40,7 @@ export function readCallback(callback: UpstreamCallback, expected: Expected): Ca
   return { verdict: 'genuine', operation: { ...told.operation, ...made } }
 }
 
-function signatureFault(
-  { headers, body }: UpstreamCallback,
-  secret: string,
-  now: number,
-): string | undefined {
+function signatureFault({ headers, body }: UpstreamCallback, secret: string, now: Date): string | undefined {
   const [id, timestamp, signatures] = ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map(
     (name) => headers[name],
   )
@@ -52,7 +48,7 @@ function signatureFault(
     return 'a header of its signature is missing or there twice'
   }
   const at = Number(timestamp) * 1000
-  if (!/^\d{1,12}$/.test(timestamp) || Math.abs(now - at) > toleranceMs) {
+  if (!/^\d{1,12}$/.test(timestamp) || Math.abs(now.getTime() - at) > toleranceMs) {
     return 'its time is more than five minutes from ours'
   }
   const right = Buffer.from(new Webhook(secret).sign(id, new Date(at), body.toString()))

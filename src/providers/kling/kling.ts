@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../../clock.ts'
 import { ConfigError } from '../../config.ts'
 import { accountOf } from '../account.ts'
 import { submitFailure } from '../call.ts'
@@ -48,7 +49,7 @@ export const kling: Upstream = {
   open,
 }
 
-function open(settings: UpstreamSettings): Provider {
+function open(settings: UpstreamSettings, clock: Clock = systemClock): Provider {
   if (
     !/^(whsec_)?(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(
       settings.webhookSecret ?? 'whsec_AAAA',
@@ -58,7 +59,7 @@ function open(settings: UpstreamSettings): Provider {
       'KLING_WEBHOOK_SECRET is not a secret of Standard Webhooks: give it as the console shows it, whsec_ and base64',
     )
   }
-  const api = createApi(settings)
+  const api = createApi(settings, clock)
   const legacyPathOf = (order: Order): LegacyPath | undefined =>
     standardOf(order, api.hasApiKey) === 'legacy' ? order.model.legacyPath : undefined
 
@@ -101,6 +102,7 @@ function open(settings: UpstreamSettings): Provider {
         jobId,
         model: models.get(route.model),
         secret: settings.webhookSecret,
+        now: clock.now(),
       })
     },
     check: (context) => check(api, context),

@@ -12,7 +12,7 @@ function partsOf(token: string) {
 }
 
 test("a token is signed as the vendor's sample has it, with the secret's own characters", async () => {
-  const token = await createTokens('access', 'secret', () => startedAt)()
+  const token = await createTokens('access', 'secret', { now: () => new Date(startedAt) })()
   const { header, claims, signed, signature } = partsOf(token)
   assert.deepEqual(header, { alg: 'HS256', typ: 'JWT' })
   assert.deepEqual(claims, { iss: 'access', exp: startedAt / 1000 + 1800, nbf: startedAt / 1000 - 5 })
@@ -21,7 +21,7 @@ test("a token is signed as the vendor's sample has it, with the secret's own cha
 
 test('a token is kept until it is near its end, and signed anew then, or once it is refused', async () => {
   let now = startedAt
-  const tokens = createTokens('access', 'secret', () => now)
+  const tokens = createTokens('access', 'secret', { now: () => new Date(now) })
   const first = await tokens()
   now += 1499_000
   assert.equal(await tokens(), first)

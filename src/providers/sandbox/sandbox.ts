@@ -21,6 +21,7 @@ import {
   readJson,
   removeJob,
   type SandboxJob,
+  storageTime,
   sweepLeftovers,
   writeJson,
 } from './store.ts'
@@ -74,7 +75,9 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
   const reading = limitedTo(readsAtOnce)
   const sweep = () => {
     // What could not be removed now is still there tomorrow.
-    sweepLeftovers(storage, clock.now()).catch(() => {})
+    storageTime(storage)
+      .then((now) => sweepLeftovers(storage, now))
+      .catch(() => {})
   }
   sweep()
   const sweeps = setInterval(sweep, sweepEveryMs).unref()

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { JobFailureCode } from '../../errors.ts'
@@ -85,6 +86,17 @@ export async function removeJob(storage: Storage, { jobId, request }: SandboxJob
   await storage.remove(keys.request)
   const others = [keys.state, ...keys.sources(request), ...keys.outputs(request)]
   await Promise.all(others.map((key) => storage.remove(key)))
+}
+
+/** The time by the clock that the storage tells `modifiedAt` by: that of a file server or store need not be ours. */
+export async function storageTime(storage: Storage): Promise<Date> {
+  const key = `${root}time-${randomUUID()}/probe`
+  await storage.put(key, Readable.from([Buffer.from('time')]))
+  try {
+    return (await storage.stat(key))!.modifiedAt
+  } finally {
+    await storage.remove(key)
+  }
 }
 
 /** Removes what nobody came back for in 24 hours: jobs that were not forgotten, heartbeats of processes that are gone. */

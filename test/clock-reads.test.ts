@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..')
 const bareTime =
   /(?<![\w.])now\s*\(\s*\)(?!: )|\b(?:(?:clock|transaction|statement)_timestamp|timeofday)\s*\(|\b(?:current_(?:timestamp|date|time)|localtime(?:stamp)?)\b|'(?:now|today|tomorrow|yesterday)'\s*::/gi
 const functionsOfTheClock = /create function (?:filmgate_now|queue_now)\(\).*?\$\$.*?\$\$/gs
-const commentsOf = { sql: /--.*$/gm, ts: /\/\*.*?\*\/|^\s*\/\/.*$/gms }
+const commentsOf = { sql: /--.*$/gm, ts: /^[^\S\n]*\/\*.*?\*\/|^[^\S\n]*\/\/[^\n]*$/gms }
 
 function bareTimesIn(text: string, language: 'sql' | 'ts'): string[] {
   const code = text.replace(commentsOf[language], '').replace(functionsOfTheClock, '')
@@ -28,6 +28,16 @@ test('no SQL in src reads the time from anything else', () => {
   const files = globSync('src/**/*.ts', { cwd: root }).filter((file) => !file.endsWith('.test.ts'))
   assert.ok(files.length > 200)
   for (const file of files) assert.deepEqual(bareTimesIn(read(file), 'ts'), [], file)
+})
+
+test("no code of src but src/clock.ts reads the process's own clock", () => {
+  const files = globSync('src/**/*.ts', { cwd: root }).filter(
+    (file) => !/[.]test[.]ts$|\/fixture[.]ts$/.test(file),
+  )
+  const reading = files.filter((file) =>
+    /\bnew Date\(\s*\)|\bDate\s*[.]\s*now\b|\bDate\(\)/.test(read(file).replace(commentsOf.ts, '')),
+  )
+  assert.deepEqual(reading, ['src/clock.ts'])
 })
 
 test('no default, view or function of the migrated database reads another clock', async () => {
