@@ -38,6 +38,9 @@ export interface Config {
   proxyHeader: ProxyHeader
   /** Sites whose pages may read answers; `*`: all of them; undefined: the server's own alone. */
   corsOrigins: string[] | '*' | undefined
+  /** Open connections, of all together and from one address. */
+  maxConnections: number
+  maxConnectionsPerAddress: number
   /** How many requests a key may make from an address, in each process. */
   requestsPerMinute: number
   /** What becomes of a live submit while every upstream of its model is suspended. */
@@ -102,6 +105,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
       proxyHeaders,
     ),
     corsOrigins: corsOrigins(read('FILMGATE_CORS_ORIGINS')),
+    maxConnections: wholeNumber('FILMGATE_MAX_CONNECTIONS', read('FILMGATE_MAX_CONNECTIONS') ?? '10000'),
+    maxConnectionsPerAddress: wholeNumber(
+      'FILMGATE_MAX_CONNECTIONS_PER_ADDRESS',
+      read('FILMGATE_MAX_CONNECTIONS_PER_ADDRESS') ?? '500',
+    ),
     requestsPerMinute: wholeNumber(
       'FILMGATE_REQUESTS_PER_MINUTE',
       read('FILMGATE_REQUESTS_PER_MINUTE') ?? '6000',

@@ -10,6 +10,7 @@ import { type Clock, createDatabaseClock } from './clock.ts'
 import { type Config, ConfigError, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
 import { createApp } from './http/app.ts'
+import type { BodyTimes } from './http/bodies.ts'
 import { createProxies } from './http/client-address.ts'
 import { startChecks } from './jobs/check-upstreams.ts'
 import { createExpectations } from './jobs/expectations.ts'
@@ -51,6 +52,8 @@ export interface ServeOptions {
   routesOf?: (model: Model) => ModelRoute[]
   clock?: Clock
   wrapStorage?: (storage: Storage) => Storage
+  /** How long requests may take to arrive. */
+  times?: BodyTimes
 }
 
 /**
@@ -194,6 +197,12 @@ async function start(
         ...links,
       },
       log,
+      {
+        most: config.maxConnections,
+        mostPerAddress: config.maxConnectionsPerAddress,
+        knowsProxies: config.trustedProxies.length > 0,
+      },
+      options.times,
     )
     undo.push(() => close(app))
     url = await listen(app, config)

@@ -37,6 +37,7 @@ export async function startGateway(options: {
   upstreams?: Provider[]
   routesOf?: ServeOptions['routesOf']
   wrapStorage?: ServeOptions['wrapStorage']
+  times?: ServeOptions['times']
 }): Promise<Gateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'filmgate-gateway-'))
   const config = loadConfig({
@@ -46,11 +47,12 @@ export async function startGateway(options: {
     FILMGATE_ALLOW_PRIVATE_NETWORK: options.allowPrivateNetwork ? '1' : '',
   })
   const log = pino({ level: process.env.FILMGATE_TEST_LOG ?? 'silent' }, pino.destination(2))
-  const { role = 'all', settings, upstreams, routesOf, wrapStorage } = options
+  const { role = 'all', settings, upstreams, routesOf, wrapStorage, times } = options
   const server = await serve({ ...config, ...settings, role }, log, () => {}, {
     ...(upstreams && { upstreams }),
     ...(routesOf && { routesOf }),
     ...(wrapStorage && { wrapStorage }),
+    ...(times && { times }),
   })
   const url = server.url!
   let stopped: Promise<void> | undefined

@@ -7,6 +7,7 @@ import { adminGetUserRoute } from './admin-get-user.ts'
 import { adminListOverridesRoute } from './admin-list-overrides.ts'
 import { adminRemoveOverrideRoute } from './admin-remove-override.ts'
 import { adminSetOverrideRoute } from './admin-set-override.ts'
+import { type BodyTimes, usualTimes, watchBodies } from './bodies.ts'
 import { takeJson } from './body.ts'
 import { acceptCallbacks } from './callbacks.ts'
 import { cancelJobRoute } from './cancel-job.ts'
@@ -17,10 +18,11 @@ import { catalogCategoriesRoute } from './catalog/list-categories.ts'
 import { catalogModelsRoute } from './catalog/list-models.ts'
 import { catalogProvidersRoute } from './catalog/list-providers.ts'
 import { knowProxies } from './client-address.ts'
+import { type ConnectionLimits, limitConnections } from './connections.ts'
 import { createSessionRoute } from './create-session.ts'
 import { deleteOutputsRoute } from './delete-outputs.ts'
 import { serveDocs } from './docs.ts'
-import { answerClientError, answerError } from './errors.ts'
+import { answerError } from './errors.ts'
 import { estimateJobRoute } from './estimate-job.ts'
 import { serveFiles } from './files.ts'
 import { getJobRoute } from './get-job.ts'
@@ -33,9 +35,10 @@ import { listModelsRoute } from './list-models.ts'
 import { listProvidersRoute } from './list-providers.ts'
 import { listWebhookDeliveriesRoute } from './list-webhook-deliveries.ts'
 import { answerUnknown, rewriteUrl } from './methods.ts'
+import { answerClientError, answerOddRequests } from './plain-answer.ts'
 import { presignUploadRoute } from './presign-upload.ts'
 import { providerModelsRoute } from './provider-models.ts'
-import { acceptUploads } from './put-upload.ts'
+import { acceptUploads, uploadBodyMs } from './put-upload.ts'
 import { redeliverWebhookRoute } from './redeliver-webhook.ts'
 import { bodyCheck, refuseRepeated, textCheck } from './request-check.ts'
 import { type AnyRoute, register } from './route.ts'
@@ -76,20 +79,34 @@ export const routes: AnyRoute[] = [
 ]
 
 /** The HTTP server, not yet listening. */
-export function createApp(services: Services, log: FastifyBaseLogger): FastifyInstance {
+export function createApp(
+  services: Services,
+  log: FastifyBaseLogger,
+  connections: Pick<ConnectionLimits, 'most' | 'mostPerAddress' | 'knowsProxies'>,
+  times: BodyTimes = usualTimes,
+): FastifyInstance {
+  const newRequestId = () => newId('req', services.clock.now())
   const app = Fastify({
     loggerInstance: log,
     // one line per request would cost a tenth of the submit rate; failures are logged by answerError
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 1_048_576,
-    // a large upload over a slow line takes as long as its URL is good for
-    requestTimeout: 15 * 60_000,
-    http: { requireHostHeader: false },
+    // the longest that any body may take; bodies.ts ends most of them much sooner
+    requestTimeout: uploadBodyMs,
+    http: {
+      requireHostHeader: false,
+      headersTimeout: times.headersMs,
+      connectionsCheckingInterval: Math.min(2_000, times.headersMs / 4),
+    },
     // an id of any length that a header can have is looked for, and not found
     routerOptions: { maxParamLength: 100_000, ignoreTrailingSlash: true },
     rewriteUrl,
-    clientErrorHandler: (error, socket) =>
-      answerClientError(error, socket as Socket, newId('req', services.clock.now())),
+    clientErrorHandler(error, socket) {
+      answerClientError(error, socket as Socket, {
+        requestId: newRequestId(),
+        partingMs: times.partingMs,
+      })
+    },
     forceCloseConnections: 'idle',
     // what came before the door was shut is served as ever, not refused in a form of Fastify's own
     return503OnClosing: false,
@@ -98,9 +115,14 @@ export function createApp(services: Services, log: FastifyBaseLogger): FastifyIn
       reply.header('x-request-id', request.id)
       answerError(error, request, reply)
     },
-    genReqId: (request) =>
-      saneRequestId(request.headers['x-request-id']) ?? newId('req', services.clock.now()),
+    genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? newRequestId(),
   })
+  // who has said all and now only listens is answered; node would end the connection
+  Object.assign(app.server, { httpAllowHalfOpen: true })
+  const isTrustedProxy = services.proxies.isTrusted
+  limitConnections(app.server, { ...connections, isTrustedProxy }, log, newRequestId)
+  answerOddRequests(app.server, newRequestId, times.partingMs)
+  watchBodies(app, times)
   app.setValidatorCompiler(({ schema, httpPart }) => {
     return httpPart === 'body' ? bodyCheck(schema as JsonSchema) : textCheck(schema as JsonSchema)
   })

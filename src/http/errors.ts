@@ -1,7 +1,6 @@
-import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { CommitUnknown, isUnavailable, isUnstorableText } from '../db.ts'
-import { ApiError, type ApiErrorCode } from '../errors.ts'
+import { ApiError } from '../errors.ts'
 import type { Issue } from '../json-schema.ts'
 import { isStorageAway } from '../storage/storage.ts'
 import { uploadIt } from '../url-fault.ts'
@@ -12,6 +11,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   // the request log tells of it
   if (isHangUp(error, request)) return reply.status(400).send()
   const apiError = toApiError(error, request)
+  request.server.bodies.leave(request, reply, apiError.status === 408)
   const { code, details } = apiError
   const message = brief(apiError.message)
   // the operator was told by the log when the upstream was suspended, and not for each submit
@@ -105,35 +105,4 @@ function isHangUp(error: unknown, { raw }: FastifyRequest): boolean {
   if (!(error instanceof Error) || !raw.destroyed || raw.complete) return false
   const isPremature = (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
   return isPremature || error === raw.errored || error.cause === raw.errored
-}
-
-/** Answers what is no HTTP, or too slow or too long, in the documented form; no request was made of it yet. */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
-  // an answer that is due or under way must not be written over: a cut connection says that it was lost
-  const isAnswering = (socket as Socket & { _httpMessage?: unknown })._httpMessage != null
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) return void socket.destroy()
-  const known: Record<string, [number, string, ApiErrorCode, string]> = {
-    ERR_HTTP_REQUEST_TIMEOUT: [
-      408,
-      'Request Timeout',
-      'VALIDATION_ERROR',
-      'The request took too long to arrive.',
-    ],
-    HPE_HEADER_OVERFLOW: [
-      431,
-      'Request Header Fields Too Large',
-      'PAYLOAD_TOO_LARGE',
-      'The headers are too large.',
-    ],
-  }
-  const [status, reason, code, message] = known[error.code ?? ''] ?? [
-    400,
-    'Bad Request',
-    'VALIDATION_ERROR',
-    'This is not a well-formed HTTP request.',
-  ]
-  const body = JSON.stringify({ success: false, error: { code, message }, requestId })
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json; charset=utf-8\r\nx-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  )
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { createEventBuffer } from 'better-sse'
 import type { FastifyReply } from 'fastify'
@@ -55,6 +56,7 @@ export function sendEvents<Data>(
   const cutOff = () => void (raw.closed || raw.destroy())
   raw.setTimeout(limits.stalledMs, cutOff)
   signal?.addEventListener('abort', () => setTimeout(cutOff, limits.partingMs).unref())
+  raw.socket?.once('end', () => askWhetherThere(raw))
   return (
     reply
       .header('content-type', 'text/event-stream; charset=utf-8')
@@ -63,6 +65,17 @@ export function sendEvents<Data>(
       .header('x-accel-buffering', 'no')
       .send(Readable.from(toText(events, mayRead, limits)))
   )
+}
+
+/** Far enough apart for the answer to one to have come before the next. */
+const askAfterMs = [0, 250, 1_000]
+
+// A client that has said all may be listening still, or be gone. The kernel of one that is gone answers a few bytes with a
+// reset, which shows at the next write.
+function askWhetherThere(raw: ServerResponse): void {
+  for (const ms of askAfterMs) {
+    setTimeout(() => raw.writableEnded || raw.destroyed || raw.write(':\n\n'), ms).unref()
+  }
 }
 
 async function* toText<Data>(

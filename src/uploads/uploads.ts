@@ -104,31 +104,49 @@ export async function getUpload(db: Db, userId: string, id: string): Promise<Upl
   return toUpload(rows[0])
 }
 
+/** An upload whose bytes may come now. */
+export interface OpenUpload extends Upload {
+  userId: string
+  maxBytes: number
+}
+
 /**
- * Stores the bytes of an upload. The caller has checked the signed URL. Type, size and first bytes must be what
- * the presign asked for; a file that is refused leaves nothing behind. The file may be put again until the URL
- * expires, but not by many at once.
+ * The upload that a PUT is for, judged by its headers alone, before a byte of it is sent. The caller has checked the
+ * signed URL.
  */
-export async function storeUpload(
+export async function openUpload(
   db: Db,
-  storage: Storage,
-  file: { id: string; contentType: string | undefined; body: Readable },
-): Promise<{ bytes: number }> {
+  put: { id: string; contentType: string | undefined; contentLength: number | undefined },
+): Promise<OpenUpload> {
   const { rows } = await db.query<UploadRow>(
     `select ${columns} from uploads where id = $1 and status <> 'deleted'`,
-    [file.id],
+    [put.id],
   )
-  if (rows[0] === undefined) throw new ApiError('NOT_FOUND', `There is no upload "${file.id}".`)
+  if (rows[0] === undefined) throw new ApiError('NOT_FOUND', `There is no upload "${put.id}".`)
   const upload = toUpload(rows[0])
-  if (file.contentType === undefined || readUploadType(file.contentType) !== upload.contentType) {
+  if (put.contentType === undefined || readUploadType(put.contentType) !== upload.contentType) {
     throw new ApiError(
       'INVALID_CONTENT_TYPE',
       `Send the header "Content-Type: ${upload.contentType}", as presigned.`,
     )
   }
   const { maxBytes } = uploadTypes[upload.contentType]!
-  const leave = takePlace(rows[0].user_id)
-  const stored = await put(storage, upload, file.body, maxBytes).finally(leave)
+  if ((put.contentLength ?? 0) > maxBytes) throw tooLarge(upload.contentType, maxBytes)
+  return { ...upload, userId: rows[0].user_id, maxBytes }
+}
+
+/**
+ * Stores the bytes of an upload. Size and first bytes must be what the presign asked for; a file that is refused leaves
+ * nothing behind. The file may be put again until the URL expires, but not by many at once.
+ */
+export async function storeUpload(
+  db: Db,
+  storage: Storage,
+  upload: OpenUpload,
+  readBody: () => Readable,
+): Promise<{ bytes: number }> {
+  const leave = takePlace(upload.userId)
+  const stored = await put(storage, upload, readBody()).finally(leave)
   await db.query("update uploads set status = 'stored', bytes = $2, sha256 = $3 where id = $1", [
     upload.id,
     stored.bytes,
@@ -137,16 +155,18 @@ export async function storeUpload(
   return { bytes: stored.bytes }
 }
 
-async function put(storage: Storage, upload: Upload, body: Readable, maxBytes: number) {
+async function put(storage: Storage, { key, contentType, maxBytes }: OpenUpload, body: Readable) {
   try {
-    return await storage.put(upload.key, Readable.from(checked(body, upload.contentType)), { maxBytes })
+    return await storage.put(key, Readable.from(checked(body, contentType)), { maxBytes })
   } catch (error) {
     if (!(error instanceof StorageError && error.code === 'TOO_LARGE')) throw error
-    throw new ApiError(
-      'PAYLOAD_TOO_LARGE',
-      `A file of type ${upload.contentType} may have ${maxBytes} bytes at most.`,
-    )
+    throw tooLarge(contentType, maxBytes)
   }
+}
+
+function tooLarge(contentType: string, maxBytes: number): ApiError {
+  const message = `A file of type ${contentType} may have ${maxBytes} bytes at most.`
+  return new ApiError('PAYLOAD_TOO_LARGE', message)
 }
 
 // As much as file-type looks at.
@@ -156,8 +176,7 @@ const sniffedBytes = 4_100
 async function* checked(body: Readable, contentType: MediaType): AsyncGenerator<Buffer> {
   let start = Buffer.alloc(0)
   let isKnown = false
-  // a destroyed request could not be read to its end any more, which its answer needs
-  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const chunk of body as AsyncIterable<Buffer>) {
     if (isKnown) {
       yield chunk
       continue

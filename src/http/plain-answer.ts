@@ -1,0 +1,112 @@
+import { maxHeaderSize, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ApiErrorCode } from '../errors.ts'
+import { partFrom } from './part-from.ts'
+
+/** An answer to what was never a request of the framework's: written to the connection as it is, and its last. */
+export interface PlainAnswer {
+  status: number
+  reason: string
+  code: ApiErrorCode
+  message: string
+  retryAfter?: number
+}
+
+/** The answer as it goes over the line, in the documented form. */
+export function plainText(
+  { status, reason, code, message, retryAfter }: PlainAnswer,
+  requestId: string,
+): string {
+  const details = retryAfter === undefined ? {} : { details: { retryAfter } }
+  const body = JSON.stringify({ success: false, error: { code, message, ...details }, requestId })
+  const headers = [
+    'content-type: application/json; charset=utf-8',
+    `x-request-id: ${requestId}`,
+    ...(retryAfter === undefined ? [] : [`retry-after: ${retryAfter}`]),
+    `content-length: ${Buffer.byteLength(body)}`,
+    `date: ${new Date().toUTCString()}`,
+    'connection: close',
+  ]
+  return `HTTP/1.1 ${status} ${reason}\r\n${headers.join('\r\n')}\r\n\r\n${body}`
+}
+
+const malformed: PlainAnswer = {
+  status: 400,
+  reason: 'Bad Request',
+  code: 'VALIDATION_ERROR',
+  message: 'This is not a well-formed HTTP request.',
+}
+const tooSlow: PlainAnswer = {
+  status: 408,
+  reason: 'Request Timeout',
+  code: 'VALIDATION_ERROR',
+  message: 'The request took too long to arrive.',
+}
+const kilobytes = maxHeaderSize / 1024
+const headersTooLarge: PlainAnswer = {
+  status: 431,
+  reason: 'Request Header Fields Too Large',
+  code: 'PAYLOAD_TOO_LARGE',
+  message: `The headers are too large: with the URL they may have ${kilobytes} KB.`,
+}
+const urlTooLong: PlainAnswer = {
+  status: 414,
+  reason: 'URI Too Long',
+  code: 'PAYLOAD_TOO_LARGE',
+  message: `The URL is too long: with the headers it may have ${kilobytes} KB.`,
+}
+const noProxy: PlainAnswer = {
+  status: 400,
+  reason: 'Bad Request',
+  code: 'VALIDATION_ERROR',
+  message: 'This server is no proxy: it takes no CONNECT.',
+}
+
+/** As node tells it; the framework's own type knows another packet. */
+interface ClientError {
+  code?: string | undefined
+  rawPacket?: unknown
+}
+
+/** Answers what is no HTTP, or too slow or too long. Gives the answer, or undefined where none could be given. */
+export function answerClientError(
+  error: ClientError,
+  socket: Socket,
+  options: { requestId: string; partingMs: number },
+): PlainAnswer | undefined {
+  // an answer that is due or under way must not be written over: a cut connection says that it was lost
+  const isAnswering = (socket as Socket & { _httpMessage?: unknown })._httpMessage != null
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {
+    socket.destroy()
+    return undefined
+  }
+  const answer = answerTo(error)
+  socket.write(plainText(answer, options.requestId))
+  partFrom(socket, options.partingMs)
+  return answer
+}
+
+function answerTo({ code, rawPacket }: ClientError): PlainAnswer {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return tooSlow
+  if (code !== 'HPE_HEADER_OVERFLOW') return malformed
+  if (!Buffer.isBuffer(rawPacket)) return headersTooLarge
+  // a packet that begins with a request line which does not end
+  const lineEnd = rawPacket.indexOf('\n')
+  const isInFirstLine = lineEnd < 0 || lineEnd >= maxHeaderSize
+  const isRequestLine = /^[A-Z]+ [/h]/.test(rawPacket.toString('latin1', 0, 20))
+  return isInFirstLine && isRequestLine ? urlTooLong : headersTooLarge
+}
+
+/** Answers what node leaves to us and the framework does not know: CONNECT, and expectations that nobody meets. */
+export function answerOddRequests(server: Server, newRequestId: () => string, partingMs: number): void {
+  server.on('connect', (_request, socket) => {
+    socket.write(plainText(noProxy, newRequestId()))
+    partFrom(socket as Socket, partingMs)
+  })
+  server.on('checkExpectation', ({ headers, socket }) => {
+    const message = `The header "Expect: ${String(headers.expect).slice(0, 100)}" is not one that this server meets: send 100-continue, or none.`
+    const answer = { status: 417, reason: 'Expectation Failed', code: 'VALIDATION_ERROR', message } as const
+    socket.write(plainText(answer, newRequestId()))
+    partFrom(socket, partingMs)
+  })
+}
