@@ -8,8 +8,6 @@ export interface FilmColour {
   matrix: string | undefined
   fullRange: boolean | undefined
   transfer: string | undefined
-  /** The container's word goes before the stream's: VP8 has none for anything but BT.601. */
-  isContainerFirst: boolean
   /** Whether the stream is of a profile that can hold RGB. */
   mayBeRgb: boolean
 }
@@ -35,7 +33,10 @@ const namesByNumber: Record<number, string> = {
 const rgbProfiles = /^(hev1|hvc1)[.][A-C]?(4|5|9|11)[.]|^vp09[.]0[13]|^av01[.][12]/
 const rgbFilm = 'The video stores its pictures as RGB, which is not supported: send it as YCbCr (4:2:0, say).'
 
-/** What is said of the colours outside the pictures. */
+/**
+ * What is said of the colours outside the pictures: by the container, whose word goes before the stream's (ISO/IEC
+ * 14496-12, 12.1.5), else by the stream's parameters.
+ */
 export async function filmColour(track: InputVideoTrack): Promise<FilmColour> {
   const config = await track.getDecoderConfig()
   const codec = await track.getCodec()
@@ -43,11 +44,10 @@ export async function filmColour(track: InputVideoTrack): Promise<FilmColour> {
   const avc = codec === 'avc' && config?.description ? avcColour(config.description as Uint8Array) : undefined
   const number = avc?.matrix ?? matrixNumber(config?.codec ?? '')
   return {
-    matrix: (number === undefined ? undefined : namesByNumber[number]) ?? matrix ?? undefined,
-    fullRange: avc?.fullRange ?? fullRange ?? undefined,
+    matrix: matrix ?? (number === undefined ? undefined : namesByNumber[number]),
+    fullRange: fullRange ?? avc?.fullRange,
     transfer: transfer ?? undefined,
     mayBeRgb: avc === undefined ? rgbProfiles.test(config?.codec ?? '') : avc.chromaFormat === 3,
-    isContainerFirst: codec === 'vp8' || (avc !== undefined && avc.chromaFormat > 1),
   }
 }
 
@@ -91,20 +91,14 @@ export async function rgbaOf(
 }
 
 function tagsOf({ colorSpace, codedHeight }: VideoFrame, colour: FilmColour) {
-  const inside = {
-    matrix: colorSpace.matrix ?? undefined,
-    fullRange: colorSpace.fullRange ?? undefined,
-    transfer: colorSpace.transfer ?? undefined,
-  }
-  const [first, then] = colour.isContainerFirst ? [colour, inside] : [inside, colour]
   // Untagged video is taken for what players take it for.
   const usual = codedHeight >= 720 ? 'bt709' : 'smpte170m'
-  const matrix = first.matrix ?? then.matrix ?? usual
+  const matrix = colour.matrix ?? colorSpace.matrix ?? usual
   // Who encodes from RGB may tag the result as that; what is known to do so converts as BT.601.
   return {
     matrix: matrix === 'rgb' && !colour.mayBeRgb ? 'smpte170m' : matrix,
-    fullRange: first.fullRange ?? then.fullRange ?? false,
-    transfer: first.transfer ?? then.transfer,
+    fullRange: colour.fullRange ?? colorSpace.fullRange ?? false,
+    transfer: colour.transfer ?? colorSpace.transfer,
   }
 }
 
