@@ -57,6 +57,9 @@ test('a job is shown with its attempts, what its upstream is asked, and all that
 })
 
 test('jobs are listed by status, and those that are stuck by themselves', async () => {
+  await pool.query(
+    "insert into processes (id, worker_ids, beat_at) values ('worker', '{}', now() + interval '1 hour')",
+  )
   const add = () => addJob(gateway, pool, customer)
   const [fine, done, late, unknown] = await Promise.all([add(), add(), add(), add()])
   await takeUp(pool, unknown)
@@ -78,6 +81,13 @@ test('jobs are listed by status, and those that are stuck by themselves', async 
   assert.ok(stuck.includes(late) && stuck.includes(unknown))
   assert.ok(!stuck.includes(fine) && !stuck.includes(done))
   assert.deepEqual(both, [late])
+  const { jobs } = await json('job list --stuck')
+  const causes = new Map(jobs.map(({ jobId, cause }: Record<string, string>) => [jobId, cause]))
+  assert.match(String(causes.get(unknown)), /nobody knows whether .* \(line lost\)/)
+  assert.match(String(causes.get(late)), /it has waited in line for 60 minutes/)
+  const human = await filmgate('job list --stuck')
+  assert.match(human.stdout, /it has waited in line for 60 minutes$/m)
+  assert.match(human.stdout, new RegExp(`^${late}: add workers, or end the job: "filmgate job cancel"$`, 'm'))
   await fails('job list --status lost', 2, /Allowed choices are pending, processing/)
 })
 

@@ -37,13 +37,14 @@ export function addJobCommands(program: Command): void {
     .addOption(new Option('--status <status>', 'only these').choices(Object.keys(progressOf)))
     .option(
       '--stuck',
-      'only those past their time, pending for 10 minutes, or of which nobody knows whether an upstream has them',
+      'only those that do not get on, the longest waiting ones, each with the cause and what can be done',
     )
     .option('--json', 'print one JSON document')
     .action(async (options: { limit: number; status?: JobStatus; stuck?: boolean; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
         const { limit, status, stuck } = options
-        const jobs = await listJobsForOperator(pool, limit, { status, isStuck: stuck })
+        if (stuck) return listStuck(pool, { limit, status }, options)
+        const jobs = await listJobsForOperator(pool, limit, { status })
         const rows = jobs.map((row) => [
           row.jobId,
           row.status,
@@ -119,6 +120,36 @@ export function addJobCommands(program: Command): void {
       const { giveUpJob } = await import('../jobs/give-up.ts')
       await endJob(giveUpJob, jobId, options)
     })
+}
+
+async function listStuck(
+  pool: pg.Pool,
+  filter: { limit: number; status?: JobStatus | undefined },
+  options: { json?: boolean },
+): Promise<void> {
+  const [{ findStuckJobs }, { loadCatalogue }] = await Promise.all([
+    import('../jobs/stuck.ts'),
+    import('../catalogue/load.ts'),
+  ])
+  const found = await findStuckJobs(pool, loadCatalogue(), filter)
+  const stuck = new Map(found.map(({ jobId, ...why }) => [jobId, why]))
+  const listed = await listJobsForOperator(pool, filter.limit, { jobIds: [...stuck.keys()] })
+  const jobs = listed.map((job) => ({ ...job, ...stuck.get(job.jobId)! }))
+  const rows = jobs.map((job) => [
+    job.jobId,
+    job.status,
+    job.model,
+    dollars(job.costMicroCents),
+    job.email,
+    job.createdAt,
+    job.cause,
+  ])
+  const remedies = Map.groupBy(jobs, ({ remedy }) => remedy)
+  print(options, { jobs }, [
+    ...table([['job', 'status', 'model', 'cost', 'user', 'created', 'cause'], ...rows]),
+    ...(jobs.length === 0 ? ['no job is stuck'] : ['']),
+    ...[...remedies].map(([remedy, of]) => `${of.map(({ jobId }) => jobId).join(', ')}: ${remedy}`),
+  ])
 }
 
 async function endJob(

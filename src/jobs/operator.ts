@@ -13,14 +13,11 @@ export interface OperatorJob {
   createdAt: string
 }
 
-/**
- * The newest jobs of all users. Stuck are those that have not ended though their time is over, that are pending for 10
- * minutes, and of which nobody knows whether an upstream has them.
- */
+/** The newest jobs of all users. */
 export async function listJobsForOperator(
   db: Db,
   limit: number,
-  filter: { status?: JobStatus | undefined; isStuck?: boolean | undefined } = {},
+  filter: { status?: JobStatus | undefined; jobIds?: string[] | undefined } = {},
 ): Promise<OperatorJob[]> {
   const { rows } = await db.query<
     Omit<OperatorJob, 'costMicroCents' | 'marginMicroCents' | 'createdAt'> & {
@@ -33,12 +30,9 @@ export async function listJobsForOperator(
        (select margin_micro_cents from job_money m where m.job_id = j.id and a.mode = 'live') as margin
      from jobs j join accounts a on a.id = j.account_id join users u on u.id = a.user_id
      where ($2::job_status is null or j.status = $2)
-       and (not $3 or j.status in ('pending', 'processing') and (
-         j.deadline_at < filmgate_now()
-         or j.status = 'pending' and j.created_at < filmgate_now() - interval '10 minutes'
-         or exists (select from attempts t where t.job_id = j.id and t.status = 'unknown')))
+       and ($3::text[] is null or j.id = any($3))
      order by j.created_at desc, j.position desc limit $1`,
-    [limit, filter.status ?? null, filter.isStuck ?? false],
+    [limit, filter.status ?? null, filter.jobIds ?? null],
   )
   return rows.map(({ cost, margin, created_at, ...row }) => ({
     ...row,
