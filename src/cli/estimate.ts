@@ -1,6 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { dollars } from '../dollars.ts'
 import { openApi } from './api.ts'
+import { parser, refuse, version, word } from './arguments.ts'
 import { type Field, fieldsHelp, readField, toInput, type ValueField } from './fields.ts'
 import { print, table } from './output.ts'
 
@@ -14,9 +15,9 @@ export function addEstimateCommand(program: Command): void {
   program
     .command('estimate')
     .description('Price a job without submitting it.')
-    .argument('<model>', 'slug of the model, as "filmgate models" lists it')
+    .argument('<model>', 'slug of the model, as "filmgate models" lists it', word)
     .argument('[field=value...]', 'fields of the input; only priced ones are needed', readOwn)
-    .option('--version <version>', 'version of the model; the current one by default')
+    .option('--version <version>', 'version of the model; the current one by default', version)
     .option('--json', 'print one JSON document')
     .addHelpText('after', fieldsHelp)
     .addHelpText('after', '\nExample:\n  filmgate estimate kling/kling-omni-o1/image-to-video duration=10')
@@ -30,13 +31,15 @@ export function addEstimateCommand(program: Command): void {
     )
 }
 
-function readOwn(text: string, before: Field[] = []): Field[] {
-  const fields = readField(text, before)
-  if (fields.some((field) => 'file' in field)) {
-    throw new InvalidArgumentError('an estimate uploads no file: leave the field out, as it has no price')
-  }
-  return fields
-}
+const readOwn = parser<Field[]>(
+  'field',
+  (text, before) => {
+    const fields = readField(text, before)
+    if (!fields.some((field) => 'file' in field)) return fields
+    return refuse('an estimate uploads no file: leave the field out, as it has no price')
+  },
+  { repeats: true },
+)
 
 function describe(estimate: Estimate): string[] {
   const { baseCostMicroCents, estimatedCostMicroCents, breakdown } = estimate

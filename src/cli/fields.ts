@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander'
+import { parser, refuse } from './arguments.ts'
 
 interface Named {
   name: string
@@ -27,10 +27,12 @@ Fields of the input:
   field=a field=b   a list: the field given twice; field[]=a for a list of one`
 
 /** Reads one `field=value` after those before it, as commander calls it. */
-export function readField(text: string, before: Field[] = []): Field[] {
+export const readField = parser<Field[]>('field', read, { repeats: true })
+
+function read(text: string, before: Field[] = []): Field[] {
   const [, name, list, sign, value] = /^([A-Za-z_][\w-]*)(\[\])?(:?=)(.*)$/s.exec(text) ?? []
   if (name === undefined || value === undefined) {
-    throw new InvalidArgumentError('write it as field=value, field:=json or field=@file')
+    return refuse('write it as field=value, field:=json or field=@file, like duration=10')
   }
   const named = { name, isList: list !== undefined }
   if (sign === ':=') return [...before, { ...named, value: readJson(value) }]
@@ -42,7 +44,7 @@ function readJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new InvalidArgumentError('what follows := is not valid JSON')
+    return refuse('what follows := is not valid JSON: write it like tags:=\'["a"]\'')
   }
 }
 

@@ -4,7 +4,7 @@ import { dollars } from '../dollars.ts'
 import type { EndedByOperator } from '../jobs/give-up.ts'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
 import { type JobStatus, progressOf } from '../jobs/read.ts'
-import { count } from './arguments.ts'
+import { count, word } from './arguments.ts'
 import { describeReport } from './job-report.ts'
 import { amount, note, oneOf, usdOption } from './money.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
@@ -21,7 +21,7 @@ export function addJobCommands(program: Command): void {
   job
     .command('show')
     .description('Show everything that is known of a job: money, attempts, polling, timeline, webhook.')
-    .argument('<job>', 'job id')
+    .argument('<job>', 'job id', word)
     .option('--json', 'print one JSON document')
     .action(async (jobId: string, options: { json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
@@ -70,7 +70,7 @@ export function addJobCommands(program: Command): void {
     .description(
       'Give the customer of a job that has ended money back, of what is left of its charge: goodwill. The same note for the same job is the same goodwill, and gives nothing twice.',
     )
-    .argument('<job>', 'job id')
+    .argument('<job>', 'job id', word)
     .requiredOption('--note <text>', 'why; kept in the ledger', note)
     .option('--amount <microcents>', 'all that is left by default; 1,000,000 are $1.00', amount)
     .addOption(usdOption('--amount'))
@@ -102,7 +102,7 @@ export function addJobCommands(program: Command): void {
     .description(
       'Cancel a job that no upstream has or may have: its charge is given back at once, and its webhook told.',
     )
-    .argument('<job>', 'job id')
+    .argument('<job>', 'job id', word)
     .option('--json', 'print one JSON document')
     .action(async (jobId: string, options: { json?: boolean }) => {
       // only here: help starts sooner without it
@@ -114,7 +114,7 @@ export function addJobCommands(program: Command): void {
     .description(
       'The same, and besides end a job of which nobody can tell whether its upstream has it: failed, its charge given back once. A result that comes later is told in its timeline and changes nothing.',
     )
-    .argument('<job>', 'job id')
+    .argument('<job>', 'job id', word)
     .option('--json', 'print one JSON document')
     .action(async (jobId: string, options: { json?: boolean }) => {
       const { giveUpJob } = await import('../jobs/give-up.ts')

@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
+import ipaddr from 'ipaddr.js'
 import {
   type ApiKey,
   createKey,
@@ -9,7 +10,7 @@ import {
   listKeys,
 } from '../accounts/keys.ts'
 import { parseRange } from '../addresses.ts'
-import { finite, limit, wholeNumber } from './arguments.ts'
+import { finite, limit, list, listOf, moment, refuse, text, wholeNumber, word } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { requireUser } from './user.ts'
 
@@ -29,16 +30,16 @@ export function addKeyCommands(program: Command): void {
   key
     .command('create')
     .description('Make an API key. This is the only time that it is shown.')
-    .requiredOption('--user <user>', 'user id or e-mail address')
+    .requiredOption('--user <user>', 'user id or e-mail address', word)
     .option('--test', 'a test key: rendered by the sandbox, paid from the test balance')
-    .option('--name <name>', 'name')
+    .option('--name <name>', 'name', text)
     .option('--scopes <list>', `of ${keyScopes.join(', ')}, with commas; all but admin by default`, scopeList)
     .option(
       '--allowed-ips <list>',
       'addresses and CIDR ranges with commas; from everywhere by default',
       rangeList,
     )
-    .option('--expires <time>', 'ISO 8601; never by default', moment)
+    .option('--expires <time>', 'moment with its zone, like 2027-01-31T00:00:00Z; never by default', moment)
     .option('--requests-per-minute <number>', 'most requests a minute; no limit by default', wholeNumber)
     .option('--json', 'print one JSON document')
     .action(async (options: CreateOptions, command: Command) => {
@@ -63,7 +64,7 @@ export function addKeyCommands(program: Command): void {
   key
     .command('list')
     .description('List the keys of a user, newest first.')
-    .requiredOption('--user <user>', 'user id or e-mail address')
+    .requiredOption('--user <user>', 'user id or e-mail address', word)
     .option('--json', 'print one JSON document')
     .action(async (options: { user: string; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
@@ -75,7 +76,7 @@ export function addKeyCommands(program: Command): void {
   key
     .command('deactivate')
     .description('Deactivate a key at once.')
-    .argument('<keyid>', 'id of the key')
+    .argument('<keyid>', 'id of the key', word)
     .option('--json', 'print one JSON document')
     .action(async (keyId: string, options: { json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
@@ -87,7 +88,7 @@ export function addKeyCommands(program: Command): void {
   key
     .command('limit')
     .description('Set how often a key may be used; counts from its next request on.')
-    .argument('<keyid>', 'id of the key')
+    .argument('<keyid>', 'id of the key', word)
     .argument('<requests_per_minute>', 'a whole number, or "unlimited"', limit)
     .option('--json', 'print one JSON document')
     .action(async (keyId: string, requestsPerMinute: number, options: { json?: boolean }) => {
@@ -113,25 +114,18 @@ function describe(keys: ApiKey[]): string[] {
   return table([['id', 'key', 'state', 'scopes', 'allowed from', 'expires', 'limit', 'name'], ...rows])
 }
 
-function scopeList(text: string): KeyScope[] {
-  return text.split(',').map((item) => {
-    const scope = keyScopes.find((known) => known === item.trim())
-    if (scope === undefined) throw new InvalidArgumentError(`"${item}" is not one of ${keyScopes.join(', ')}`)
-    return scope
-  })
-}
+const scopeList = listOf('scopes', keyScopes)
 
-function rangeList(text: string): string[] {
-  return text.split(',').map((item) => {
-    if (parseRange(item.trim()) === undefined) {
-      throw new InvalidArgumentError(`"${item}" is neither an address nor a range like 10.0.0.0/8`)
-    }
-    return item.trim()
-  })
-}
-
-function moment(text: string): Date {
-  const time = new Date(text)
-  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('write it like 2027-01-31T00:00:00Z')
-  return time
-}
+const rangeList = list('ranges', '192.0.2.7,10.0.0.0/8', (item) => {
+  const [address = '', bits] = item.split('/')
+  if (parseRange(item) === undefined || !ipaddr.isValid(address) || /^0\d/.test(bits ?? '')) {
+    return refuse(`"${item}" is neither an address nor a range like 10.0.0.0/8`)
+  }
+  if (bits === undefined) return item
+  const parsed = ipaddr.parse(address)
+  const network = (parsed.kind() === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6).networkAddressFromCIDR(item)
+  if (network.toString() === parsed.toString()) return item
+  return refuse(
+    `"${item}" is an address within a range: write ${address}, or ${network}/${bits} for all of it`,
+  )
+})

@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander'
 import type { VersionStatus } from '../catalogue/schema.ts'
 import type { Visibility } from '../policy/settings.ts'
-import { finite, limit } from './arguments.ts'
+import { finite, limit, segmentList, version, word } from './arguments.ts'
 import { CommandFailed } from './output.ts'
 
 type Output = { json?: boolean }
@@ -13,7 +13,7 @@ export function addModelCommands(program: Command): void {
   model
     .command('show')
     .description('Show what is set of a model, and the price overrides that touch it.')
-    .argument('<slug>', 'slug of the model')
+    .argument('<slug>', 'slug of the model', word)
     .option('--json', 'print one JSON document')
     .action(async (slug: string, options: Output) => (await actions()).showModel(slug, options))
   addVisibility(model)
@@ -30,7 +30,7 @@ function addVisibility(model: Command): void {
   model
     .command('visibility')
     .description('Set who sees a model; without arguments, list the models that are not public.')
-    .argument('[slug]', 'slug of the model')
+    .argument('[slug]', 'slug of the model', word)
     .addArgument(new Argument('[visibility]', 'who sees it').choices(['public', 'private', 'segment']))
     .option('--segments <list>', 'names of segments with commas, to go with segment', segmentList)
     .option('--json', 'print one JSON document')
@@ -67,8 +67,8 @@ function addVersion(model: Command): void {
   model
     .command('version')
     .description('Set the state of a version; "catalogue" takes the operator\'s word back.')
-    .argument('<slug>', 'slug of the model')
-    .argument('<version>', 'a version of it, such as v1.0')
+    .argument('<slug>', 'slug of the model', word)
+    .argument('<version>', 'a version of it, such as v1.0', version)
     .addArgument(new Argument('<state>', 'its state from now on').choices(states))
     .option('--json', 'print one JSON document')
     .action(async (slug: string, version: string, state: (typeof states)[number], options: Output) => {
@@ -81,8 +81,8 @@ function addLimit(model: Command): void {
   model
     .command('limit')
     .description('Set how often each user may submit jobs to a version; what is not given stays.')
-    .argument('<slug>', 'slug of the model')
-    .argument('<version>', 'a version of it, such as v1.0')
+    .argument('<slug>', 'slug of the model', word)
+    .argument('<version>', 'a version of it, such as v1.0', version)
     .option('--per-minute <number>', 'a whole number, or "unlimited"', limit)
     .option('--per-day <number>', 'a whole number, or "unlimited"', limit)
     .option('--json', 'print one JSON document')
@@ -104,8 +104,8 @@ function addAllowance(model: Command, verb: string, description: string, isAllow
   model
     .command(verb)
     .description(description)
-    .argument('<slug>', 'slug of the model')
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<slug>', 'slug of the model', word)
+    .argument('<user>', 'user id or e-mail address', word)
     .option('--json', 'print one JSON document')
     .action(async (slug: string, user: string, options: Output) =>
       (await actions()).allow(slug, user, isAllowed, options),
@@ -119,8 +119,4 @@ function toRule(visibility: Visibility['visibility'], segments: string[] | undef
   }
   if (segments === undefined) return { visibility }
   throw new CommandFailed(`--segments does not go with ${visibility}: leave it out, or say segment`)
-}
-
-function segmentList(text: string): string[] {
-  return [...new Set(text.split(',').map((name) => name.trim()))]
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { dollars } from '../dollars.ts'
 import { openApi } from './api.ts'
+import { text, word } from './arguments.ts'
 import { print, table } from './output.ts'
 
 interface Model {
@@ -23,9 +24,9 @@ export function addModelsCommand(program: Command): void {
   program
     .command('models')
     .description('List the models that you can use, with what they cost.')
-    .option('--provider <provider>', 'only those of this provider')
-    .option('--capability <capability>', 'only those that do this, such as text-to-video')
-    .option('--search <text>', 'only those with this text in slug, name or description')
+    .option('--provider <provider>', 'only those of this provider', word)
+    .option('--capability <capability>', 'only those that do this, such as text-to-video', word)
+    .option('--search <text>', 'only those with this text in slug, name or description', text)
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  filmgate models --capability image-to-video --search kling')
     .action(async (options: Filters & { json?: boolean }) => {

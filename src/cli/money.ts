@@ -1,28 +1,29 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
+import { parser, refuse } from './arguments.ts'
 
 // 10^15 micro-cents are a billion dollars, and exact as a JSON number.
 const most = '999999999999999'
 
 /** An amount in micro-cents, from 1 up. */
-export function amount(text: string): bigint {
-  if (/^[1-9]\d{0,14}$/.test(text)) return BigInt(text)
-  throw new InvalidArgumentError(`give a whole number of micro-cents from 1 to ${most}`)
-}
+export const amount = parser('amount', (text) =>
+  /^[1-9]\d{0,14}$/.test(text)
+    ? BigInt(text)
+    : refuse(`give a whole number of micro-cents from 1 to ${most}; 1000000 are $1.00`),
+)
 
 /** A price or limit in micro-cents, from 0 up. */
-export function microCents(text: string): bigint {
-  if (/^(0|[1-9]\d{0,14})$/.test(text)) return BigInt(text)
-  throw new InvalidArgumentError(`give a whole number of micro-cents from 0 to ${most}; 1000000 are $1.00`)
-}
+export const microCents = parser('micro-cents', (text) =>
+  /^(0|[1-9]\d{0,14})$/.test(text)
+    ? BigInt(text)
+    : refuse(`give a whole number of micro-cents from 0 to ${most}; 1000000 are $1.00`),
+)
 
 /** Dollars as micro-cents, exact: 5.00 → 5000000. */
-export function usd(text: string): bigint {
+export const usd = parser('dollars', (text) => {
   const [, whole, fraction = ''] = /^(0|[1-9]\d{0,8})(?:\.(\d{1,6}))?$/.exec(text) ?? []
   if (whole !== undefined) return BigInt(whole + fraction.padEnd(6, '0'))
-  throw new InvalidArgumentError(
-    'give dollars as a plain decimal with at most six places and no sign, like 5.00',
-  )
-}
+  return refuse('give dollars as a plain decimal with at most six places and no sign, like 5.00')
+})
 
 /** `--usd`, the same amount as `beside` in dollars. */
 export function usdOption(beside: string): Option {
@@ -56,16 +57,18 @@ export function requireOneOf(
 }
 
 /** Why money is moved, in words of up to 500 characters. */
-export function note(text: string): string {
-  if (text.trim() !== '' && text.length <= 500 && isOneLine(text)) return text
-  throw new InvalidArgumentError('give one line of 1 to 500 characters')
-}
+export const note = parser('reason', (text) =>
+  text.trim() !== '' && text.length <= 500 && isOneLine(text)
+    ? text
+    : refuse('give one line of 1 to 500 characters, like "contract 7"'),
+)
 
 /** The operator's own name of a transfer. */
-export function reference(text: string): string {
-  if (text.trim() !== '' && text.length <= 255 && isOneLine(text)) return text
-  throw new InvalidArgumentError('give one line of 1 to 255 characters')
-}
+export const reference = parser('reference', (text) =>
+  text.trim() !== '' && text.length <= 255 && isOneLine(text)
+    ? text
+    : refuse('give one line of 1 to 255 characters, like invoice-7'),
+)
 
 function isOneLine(text: string): boolean {
   return text.isWellFormed() && !/\p{Cc}/u.test(text)

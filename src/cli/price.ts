@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { Pricing } from '../pricing/price.ts'
+import { markupPercent, parser, percent, refuse, word } from './arguments.ts'
 import { microCents, note, oneOf, usdOption } from './money.ts'
 import type { ListOptions, MarkupOptions, SetOptions } from './price-actions.ts'
 
@@ -22,14 +23,14 @@ export function addPriceCommands(program: Command): void {
   override
     .command('set')
     .description('Set the terms of a user or segment, for one model, for those of a provider or for all.')
-    .option('--user <user>', 'user id or e-mail address')
-    .option('--segment <segment>', 'name of a segment')
-    .option('--model <slug>', 'this model only')
-    .option('--provider <provider>', "this provider's models only")
-    .option('--discount <percent>', 'taken off the price, such as 12.5')
+    .option('--user <user>', 'user id or e-mail address', word)
+    .option('--segment <segment>', 'name of a segment', word)
+    .option('--model <slug>', 'this model only', word)
+    .option('--provider <provider>', "this provider's models only", word)
+    .option('--discount <percent>', 'taken off the price, such as 12.5', percent)
     .option('--fixed <microcents>', 'price of a job whatever its input; 1,000,000 are $1.00', microCents)
     .addOption(usdOption('--fixed'))
-    .option('--factor <field.option=multiplier>', "in the catalogue's place; may be given again", readFactor)
+    .option('--factor <field.option=multiplier>', "in the catalogue's place; may be given again", factor)
     .option('--note <text>', 'why', note)
     .option('--json', 'print one JSON document')
     .addHelpText('after', examples)
@@ -40,14 +41,14 @@ export function addPriceCommands(program: Command): void {
   override
     .command('list')
     .description('List the overrides of all, or of one user or segment, oldest first.')
-    .option('--user <user>', 'user id or e-mail address')
-    .option('--segment <segment>', 'name of a segment')
+    .option('--user <user>', 'user id or e-mail address', word)
+    .option('--segment <segment>', 'name of a segment', word)
     .option('--json', 'print one JSON document')
     .action(async (options: ListOptions) => (await actions()).listPrices(options))
   override
     .command('remove')
     .description('Take an override away; counts from the next request on.')
-    .argument('<id>', 'id of the override')
+    .argument('<id>', 'id of the override', word)
     .option('--json', 'print one JSON document')
     .action(async (id: string, options: { json?: boolean }) => (await actions()).removePrice(id, options))
 }
@@ -66,9 +67,9 @@ function addMarkupCommands(price: Command): void {
   const markup = price
     .command('markup')
     .description("Put a percentage on everybody's list price, for one model, those of a provider or all.")
-    .argument('<percent>', 'put on the price, from 0 to 1000, such as 12.5')
-    .option('--model <slug>', 'this model only')
-    .option('--provider <provider>', "this provider's models only")
+    .argument('<percent>', 'put on the price, from 0 to 1000, such as 12.5', markupPercent)
+    .option('--model <slug>', 'this model only', word)
+    .option('--provider <provider>', "this provider's models only", word)
     .option('--note <text>', 'why', note)
     .option('--json', 'print one JSON document')
     .addHelpText('after', markupExamples)
@@ -81,7 +82,7 @@ function addMarkupCommands(price: Command): void {
   markup
     .command('remove')
     .description('Take a markup away; counts from the next request on.')
-    .argument('<id>', 'id of the markup')
+    .argument('<id>', 'id of the markup', word)
     .option('--json', 'print one JSON document')
     .action(async (id: string, options: { json?: boolean }) => (await actions()).removeMarkup(id, options))
 }
@@ -93,10 +94,20 @@ const actions = () => import('./price-actions.ts')
  * Reads one `field.option=multiplier` after those before it. No field has a dot in its name and no multiplier an equals
  * sign, so that options may hold both: resolution.1.5=2, aspect_ratio.16:9=1.1.
  */
-function readFactor(text: string, before: Pricing['factors'] = {}): Pricing['factors'] {
-  const [, field, option, multiplier] = /^([^.=]+)\.(.+)=([^=]*)$/.exec(text) ?? []
-  if (field === undefined || option === undefined || multiplier === undefined) {
-    throw new InvalidArgumentError('write it as field.option=multiplier, like duration.10=1.8')
-  }
-  return { ...before, [field]: { ...before[field], [option]: multiplier } }
-}
+const factor = parser<Pricing['factors']>(
+  'factor',
+  (text, before = {}) => {
+    const [, field, option, multiplier] = /^([^.=\s]+)\.([^\s]+)=([^=]*)$/.exec(text) ?? []
+    if (field === undefined || option === undefined || multiplier === undefined) {
+      return refuse('write it as field.option=multiplier, like duration.10=1.8')
+    }
+    if (!/^(0|[1-9]\d{0,8})(\.\d{1,9})?$/.test(multiplier)) {
+      return refuse(`${field}.${option} must have a plain decimal as its multiplier, like duration.10=1.8`)
+    }
+    if (before[field]?.[option] !== undefined) {
+      return refuse(`${field}.${option} is given twice: give it once, like duration.10=1.8`)
+    }
+    return { ...before, [field]: { ...before[field], [option]: multiplier } }
+  },
+  { repeats: true },
+)

@@ -3,6 +3,8 @@ import packageFile from '../../package.json' with { type: 'json' }
 import { ConfigError } from '../config.ts'
 import { misspeltSettings } from '../misspelt-settings.ts'
 import { PostgresUnavailable } from '../postgres/unavailable.ts'
+import { StartTimeout } from '../start-step.ts'
+import type { Parser } from './arguments.ts'
 import { addEstimateCommand } from './estimate.ts'
 import { addJobCommands } from './job.ts'
 import { addKeyCommands } from './key.ts'
@@ -21,8 +23,8 @@ import { addUserCommands } from './user.ts'
 import { addUserMoneyCommands } from './user-money.ts'
 import { addWebhookCommands } from './webhook.ts'
 
-/** Runs one command line; sets the exit code: 0 done, 1 failed, 2 not understood. */
-export async function runCommandLine(args: string[]): Promise<void> {
+/** Every command, with its arguments and options. */
+export function createProgram(): Command {
   const program = new Command('filmgate')
     .description('One HTTP API in front of every generative video and image model.')
     .version(packageFile.version)
@@ -45,15 +47,40 @@ export async function runCommandLine(args: string[]): Promise<void> {
   addStorageCommands(program)
   addUpstreamCommands(program)
   addRouteCommand(program)
-  for (const command of program.commands) {
+  for (const command of commandsOf(program)) {
     command.exitOverride()
-    for (const inner of command.commands) inner.exitOverride()
+    refuseRepeats(command)
   }
+  return program
+}
+
+/** All commands below one, at any depth. */
+export function commandsOf(command: Command): Command[] {
+  return command.commands.flatMap((inner) => [inner, ...commandsOf(inner)])
+}
+
+// commander takes the last of two values, which may not be the one that was meant
+function refuseRepeats(command: Command): void {
+  for (const option of command.options) {
+    const { repeats } = (option.parseArg ?? {}) as Partial<Parser<unknown>>
+    if (!(option.required || option.optional) || repeats) continue
+    let times = 0
+    command.on(`option:${option.name()}`, () => {
+      if (++times > 1) command.error(`error: option '${option.flags}' is given twice: give it once`)
+    })
+  }
+}
+
+/** Runs one command line; sets the exit code: 0 done, 1 failed, 2 not understood. */
+export async function runCommandLine(args: string[]): Promise<void> {
+  const program = createProgram()
   program.hook('preAction', sayMisspeltSettings)
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     process.exitCode = report(error)
+    // what it waits for would keep the process
+    if (error instanceof StartTimeout) process.exit()
   }
 }
 
@@ -66,9 +93,10 @@ function sayMisspeltSettings(_program: Command, command: Command): void {
 function report(error: unknown): number {
   // commander has printed its own
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  const isExpected =
-    error instanceof ConfigError || error instanceof CommandFailed || error instanceof PostgresUnavailable
-  const text = isExpected ? error.message : (settingAtFault(error) ?? describe(error))
+  const isExpected = [ConfigError, CommandFailed, PostgresUnavailable, StartTimeout].some(
+    (expected) => error instanceof expected,
+  )
+  const text = isExpected ? (error as Error).message : (settingAtFault(error) ?? describe(error))
   console.error(`filmgate: ${printable(text)}`)
   return 1
 }

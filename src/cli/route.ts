@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { version, word } from './arguments.ts'
 import { fieldsHelp, readField, type ValueField } from './fields.ts'
 
 export function addRouteCommand(program: Command): void {
@@ -7,13 +8,13 @@ export function addRouteCommand(program: Command): void {
     .description(
       'Show the ways that a live job of a model could go now, in the order in which they would be tried, and why.',
     )
-    .argument('<model>', 'slug of the model')
+    .argument('<model>', 'slug of the model', word)
     .argument(
       '[field=value...]',
       'fields of the input, which may decide; those left out have their defaults, or what the example of the model has',
       readField,
     )
-    .option('--version <version>', 'version of the model; the current one by default')
+    .option('--version <version>', 'version of the model; the current one by default', version)
     .option('--json', 'print one JSON document')
     .addHelpText('after', fieldsHelp)
     .addHelpText(

@@ -1,6 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { assignSegment, createSegment, listSegments, removeSegment } from '../accounts/segments.ts'
 import type { Db } from '../db.ts'
+import { segmentName, text, word } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { printUser, requireUser } from './user.ts'
 
@@ -12,7 +13,7 @@ export function addSegmentCommands(program: Command): void {
     .command('create')
     .description('Make a segment without users.')
     .argument('<name>', 'lower-case letters, digits and hyphens', segmentName)
-    .option('--description <text>', 'whom it is for')
+    .option('--description <text>', 'whom it is for', text)
     .option('--json', 'print one JSON document')
     .action(async (name: string, options: { description?: string; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
@@ -36,7 +37,7 @@ export function addSegmentCommands(program: Command): void {
   segment
     .command('remove')
     .description('Take a segment away that nothing uses any more.')
-    .argument('<name>', 'name of the segment')
+    .argument('<name>', 'name of the segment', word)
     .option('--json', 'print one JSON document')
     .action(async (name: string, options: { json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
@@ -56,8 +57,8 @@ function addMembership(segment: Command, verb: string, description: string, isMe
   segment
     .command(verb)
     .description(description)
-    .argument('<name>', 'name of the segment')
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<name>', 'name of the segment', word)
+    .argument('<user>', 'user id or e-mail address', word)
     .option('--json', 'print one JSON document')
     .action(async (name: string, idOrEmail: string, options: { json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
@@ -82,9 +83,4 @@ function inUse(name: string, uses: { overrides: number; models: number; users: n
   ] as const
   const named = counts.filter(([, count]) => count > 0).map(([what, count]) => `${what}: ${count}`)
   return `the segment ${name} is still used; end that first: ${named.join(', ')}`
-}
-
-function segmentName(text: string): string {
-  if (/^[a-z0-9][a-z0-9-]{0,62}$/.test(text)) return text
-  throw new InvalidArgumentError('give 1 to 63 lower-case letters, digits and hyphens, not a hyphen first')
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import { misspeltSettings } from '../misspelt-settings.ts'
+import { host, port, word } from './arguments.ts'
 import { createLog } from './output.ts'
 
 // What is under way is taken up again after the next start, so draining need not wait for ever.
@@ -12,9 +13,9 @@ export function addServeCommand(program: Command): void {
     .description(
       'Run the server until it is stopped. SIGTERM drains and exits 0; a second one exits at once.',
     )
-    .option('--port <port>', 'port to listen on; 0 takes a free one (PORT, 8787)')
-    .option('--host <host>', 'address to listen on (HOST, 127.0.0.1)')
-    .option('--role <role>', 'all, api (HTTP only) or worker (tasks only)')
+    .option('--port <port>', 'port to listen on; 0 takes a free one (PORT, 8787)', port)
+    .option('--host <host>', 'address to listen on (HOST, 127.0.0.1)', host)
+    .option('--role <role>', 'all, api (HTTP only) or worker (tasks only)', word)
     .action(async (flags: { port?: string; host?: string; role?: string }) => {
       const config = loadConfig(process.env, flags)
       const log = createLog(config)

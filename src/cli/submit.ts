@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
+import { idempotencyKey, parser, path, refuse, url, version, word } from './arguments.ts'
 import { type Field, fieldsHelp, readField } from './fields.ts'
 import { microCents, oneOf, usdOption } from './money.ts'
 import type { SubmitOptions } from './submission.ts'
@@ -18,18 +19,26 @@ export function addSubmitCommand(program: Command): void {
   program
     .command('submit')
     .description('Submit a job; with --wait or --out, until its files are there.')
-    .argument('<model>', 'slug of the model, as "filmgate models" lists it')
+    .argument('<model>', 'slug of the model, as "filmgate models" lists it', word)
     .argument('[field=value...]', 'fields of the input', readField)
-    .option('--image <file>', "upload a picture for the model's first picture field")
+    .option('--image <file>', "upload a picture for the model's first picture field", path)
     .option('--wait', 'wait until the job has ended')
-    .option('--out <file>', 'wait, then download to this file; more outputs get -2, -3 … in their names')
+    .option(
+      '--out <file>',
+      'wait, then download to this file; more outputs get -2, -3 … in their names',
+      path,
+    )
     .option('--force', 'let --out write over files')
     .option('--max-cost <microcents>', 'refuse the job, uncharged, if it costs more', microCents)
     .addOption(usdOption('--max-cost'))
-    .option('--webhook <url>', 'a public https URL to tell when the job has ended')
+    .option('--webhook <url>', 'a public https URL to tell when the job has ended', url)
     .option('--metadata <name=value>', 'a note of your own, kept with the job; may be repeated', note)
-    .option('--version <version>', 'version of the model; the current one by default')
-    .option('--idempotency-key <key>', 'the same key gives the same job again; a new one by default')
+    .option('--version <version>', 'version of the model; the current one by default', version)
+    .option(
+      '--idempotency-key <key>',
+      'the same key gives the same job again; a new one by default',
+      idempotencyKey,
+    )
     .option('--json', 'print one JSON document')
     .addHelpText('after', fieldsHelp)
     .addHelpText('after', filesHelp)
@@ -41,8 +50,13 @@ export function addSubmitCommand(program: Command): void {
     })
 }
 
-function note(text: string, before: Record<string, string> = {}): Record<string, string> {
-  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
-  if (name === undefined || value === undefined) throw new InvalidArgumentError('write it as name=value')
-  return { ...before, [name]: value }
-}
+const note = parser<Record<string, string>>(
+  'note',
+  (text, before = {}) => {
+    const [, name, value] = /^([^=\p{Cc}]+)=([^\p{Cc}]*)$/u.exec(text) ?? []
+    if (name === undefined || value === undefined) return refuse('write it as name=value, like order=4711')
+    if (Object.hasOwn(before, name)) return refuse(`${name} is given twice: give it once, like order=4711`)
+    return { ...before, [name]: value }
+  },
+  { repeats: true },
+)

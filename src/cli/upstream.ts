@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { word } from './arguments.ts'
 
 /** Each action is loaded only when it runs: help starts sooner without. */
 export function addUpstreamCommands(program: Command): void {
@@ -18,7 +19,7 @@ export function addUpstreamCommands(program: Command): void {
     .description(
       'Have a running server make one free call with its credentials of an upstream, and explain the answer. If it is well, what it shows to be mended takes jobs again, and the next job tries the rest. Exits 1 if it is not.',
     )
-    .argument('<name>', 'kling, fal, …: as "filmgate upstream list" shows it')
+    .argument('<name>', 'kling, fal, …: as "filmgate upstream list" shows it', word)
     .option('--json', 'print one JSON document')
     .action(async (name: string, options: { json?: boolean }) => {
       await (await import('./upstream-actions.ts')).checkUpstream(name, options)

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
 import type { Moved } from '../ledger/by-hand.ts'
+import { word } from './arguments.ts'
 import { amount, note, reference, requireOneOf, usdOption } from './money.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { requireUser } from './user.ts'
@@ -73,7 +74,7 @@ const amountName = '<amount_microcents>'
 function money(user: Command, name: 'credit' | 'debit'): Command {
   return user
     .command(name)
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .argument('[amount_microcents]', 'amount in micro-cents; 1,000,000 are $1.00', amount)
     .addOption(usdOption('the amount'))
     .option('--test', 'the test balance, not the live one')

@@ -1,4 +1,4 @@
-import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
+import { Argument, type Command, Option } from 'commander'
 import {
   changeUser,
   createUser,
@@ -13,7 +13,7 @@ import {
 import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
 import { findWebhookSecrets } from '../webhooks/secrets.ts'
-import { count, finite, limit } from './arguments.ts'
+import { count, days, email, finite, limit, text, word } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 
 /** Answers the command that they are in. */
@@ -23,7 +23,7 @@ export function addUserCommands(program: Command): Command {
     .command('create')
     .description('Make a user with an empty live and an empty test balance.')
     .requiredOption('--email <email>', 'e-mail address; one user each', email)
-    .option('--name <name>', 'name')
+    .option('--name <name>', 'name', text)
     .option('--concurrency <jobs>', 'most unfinished jobs at once, or "unlimited"', limit, 10)
     .option('--json', 'print one JSON document')
     .action(async (options: { email: string; name?: string; concurrency: number; json?: boolean }) => {
@@ -41,7 +41,7 @@ export function addUserCommands(program: Command): Command {
   user
     .command('show')
     .description('Show a user with balances and limits.')
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .option('--webhook-secret', 'show the secret that signs webhooks')
     .option('--json', 'print one JSON document')
     .action(async (idOrEmail: string, options: { webhookSecret?: boolean; json?: boolean }) => {
@@ -75,7 +75,7 @@ export function addUserCommands(program: Command): Command {
   user
     .command('status')
     .description('Let a user in or keep it out; counts from the next request of each of its keys on.')
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .addArgument(new Argument('<status>', 'what the user is from now on').choices(userStatuses))
     .option('--json', 'print one JSON document')
     .action(async (idOrEmail: string, status: UserStatus, options: { json?: boolean }) => {
@@ -84,7 +84,7 @@ export function addUserCommands(program: Command): Command {
   user
     .command('limit')
     .description('Set how many unfinished jobs a user may have at once, live and test apart.')
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .argument('<jobs>', 'a whole number, or "unlimited"', limit)
     .option('--json', 'print one JSON document')
     .action(async (idOrEmail: string, jobs: number, options: { json?: boolean }) => {
@@ -95,7 +95,7 @@ export function addUserCommands(program: Command): Command {
     .description(
       'Set for how many days the files of a job are kept after it has completed; counts for the jobs there are, too. What is older is deleted, for good, within minutes.',
     )
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .addOption(
       new Option('--days <days>', 'a whole number from 1 to 36500').argParser(days).conflicts('forever'),
     )
@@ -110,7 +110,7 @@ export function addUserCommands(program: Command): Command {
     .description(
       'Say what becomes of a job at the end of its time if nobody can tell whether its upstream has it: refund fails it and gives its charge back; hold keeps it until the upstream has answered, or "job give-up" ends it.',
     )
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .addArgument(new Argument('<outcome>', 'for all jobs of the user').choices(unknownOutcomes))
     .option('--json', 'print one JSON document')
     .action(async (idOrEmail: string, unknownOutcome: UnknownOutcome, options: { json?: boolean }) => {
@@ -161,14 +161,4 @@ function describe(user: User & { webhookSecret?: string | undefined }): string[]
     ['unknown outcome', user.unknownOutcome],
     ...(user.webhookSecret === undefined ? [] : [['webhook secret', user.webhookSecret]]),
   ])
-}
-
-function email(text: string): string {
-  if (!/^[^\s@]+@[^\s@]+$/.test(text)) throw new InvalidArgumentError('write it like someone@example.com')
-  return text
-}
-
-function days(text: string): number {
-  if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= 36_500) return Number(text)
-  throw new InvalidArgumentError('give a whole number from 1 to 36500')
 }

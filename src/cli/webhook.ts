@@ -13,6 +13,7 @@ import {
   rotateWebhookSecret,
   type WebhookSecrets,
 } from '../webhooks/secrets.ts'
+import { url, word } from './arguments.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 import { requireUser } from './user.ts'
 
@@ -23,7 +24,7 @@ export function addWebhookCommands(program: Command): void {
   webhook
     .command('secret')
     .description('Show the secret that signs webhooks, and the old one while a rotation overlaps.')
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .option('--json', 'print one JSON document')
     .action(async (idOrEmail: string, options: { json?: boolean }) => {
       await withDatabase(async ({ pool, clock }) => {
@@ -36,7 +37,7 @@ export function addWebhookCommands(program: Command): void {
     .description(
       'Make a new secret. For 24 hours the old one signs too: webhook-signature carries both, X-PixelByte-Signature is made with the old one and, on every second attempt, the new one.',
     )
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .option('--now', 'without the old one, at once: for a secret that has leaked')
     .option('--finish', 'no new secret: end the overlap of the last rotation')
     .option('--json', 'print one JSON document')
@@ -46,7 +47,7 @@ export function addWebhookCommands(program: Command): void {
     .description(
       'Show or choose for how long a webhook is tried: short is 1, 4, 16, 64 and 256 s after each failure, long goes on after 15 min, 1, 3, 6 and 12 h.',
     )
-    .argument('<user>', 'user id or e-mail address')
+    .argument('<user>', 'user id or e-mail address', word)
     .addArgument(new Argument('[schedule]', 'choose it').choices(webhookSchedules))
     .option('--json', 'print one JSON document')
     .action(async (idOrEmail: string, chosen: WebhookSchedule | undefined, options: { json?: boolean }) => {
@@ -60,8 +61,8 @@ export function addWebhookCommands(program: Command): void {
   webhook
     .command('test')
     .description('Send one signed event of a job that does not exist. Exits 1 if it is not taken.')
-    .argument('<user>', 'user id or e-mail address; whose secret signs')
-    .requiredOption('--url <url>', 'the receiver')
+    .argument('<user>', 'user id or e-mail address; whose secret signs', word)
+    .requiredOption('--url <url>', 'the receiver', url)
     .option('--json', 'print one JSON document')
     .action(test)
 }
