@@ -3,6 +3,8 @@ import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { createPool } from './db.ts'
 import { openEmbeddedPostgres } from './postgres/embedded.ts'
+import { watchLockWaits } from './postgres/lock-waits.ts'
+import { requireSessions } from './postgres/sessions.ts'
 
 export interface Database {
   pool: pg.Pool
@@ -13,6 +15,8 @@ export interface Database {
   /** A pool for pipelinedTransaction; the caller ends it. */
   openPipelinedPool(): pg.Pool
   isEmbedded: boolean
+  /** Says each lock that `pool` waits for too long; the answer ends it. */
+  sayLockWaits(say: (line: string) => void): () => Promise<void>
   close(): Promise<void>
 }
 
@@ -30,15 +34,21 @@ export async function openDatabase(
   const onError = (error: Error) => log.warn({ err: error }, 'an idle database connection died')
   const open = (connection: pg.PoolConfig) => {
     const isServer = role === 'server'
+    // whoever waits for one of our locks is told by it which process holds it
+    const named = { ...connection, application_name: `filmgate ${role} ${process.pid}` }
+    const pool = createPool(named, { max: isServer ? 16 : 2, onError, isHasty: isServer })
     return {
-      pool: createPool(connection, { max: isServer ? 16 : 2, onError, isHasty: isServer }),
-      openQueuePool: () => createPool(connection, { max: 16, onError, isForQueue: true }),
-      openLookupPool: () => createPool(connection, { max: 4, onError, isHasty: true, isForLookups: true }),
-      openPipelinedPool: () => createPool(connection, { max: 2, onError, isHasty: true, isPipelined: true }),
+      pool,
+      sayLockWaits: (say: (line: string) => void) => watchLockWaits(pool, connection, say),
+      openQueuePool: () => createPool(named, { max: 16, onError, isForQueue: true }),
+      openLookupPool: () => createPool(named, { max: 4, onError, isHasty: true, isForLookups: true }),
+      openPipelinedPool: () => createPool(named, { max: 2, onError, isHasty: true, isPipelined: true }),
     }
   }
   if (config.databaseUrl !== undefined) {
-    const pools = open({ connectionString: config.databaseUrl })
+    const connection = { connectionString: config.databaseUrl }
+    await requireSessions(connection)
+    const pools = open(connection)
     return { ...pools, isEmbedded: false, close: () => pools.pool.end() }
   }
   const embedded = await openEmbeddedPostgres({ dataDir: config.dataDir, role, log, lost: onLost })

@@ -82,11 +82,11 @@ class MarkingPool extends pg.Pool {
 export function createPool(connection: pg.PoolConfig, options: PoolOptions): pg.Pool {
   const pool = new MarkingPool({
     Client: MarkingClient,
+    application_name: 'filmgate',
     ...connection,
     max: options.max,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 60_000,
-    application_name: 'filmgate',
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     pipeline: options.isPipelined ?? false,

@@ -2,7 +2,7 @@
 export class StartTimeout extends Error {}
 
 interface StepLog {
-  warn(fields: object, message: string): void
+  warn(fields: { step: string; limitSeconds: number }, message: string): void
 }
 
 /** Runs one named step of a start. What it waits for may go on; its outcome is not looked at any more. */

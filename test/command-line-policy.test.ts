@@ -196,7 +196,8 @@ test('a price override that fits no user, model, field or option is refused, by 
     fails('price override set --user nobody --discount 5', 1, /--user names no user/),
     fails('price override set --segment nosuch --discount 5', 1, /--segment names no segment/),
     fails(`price override set --user ${email} --provider klink --discount 5`, 1, /did you mean "kling"\?/),
-    fails(`${set}s --discount 101`, 1, /--model names no model; did you mean .*; --discount must be a plain/),
+    fails(`${set}s --fixed 5`, 1, /--model names no model; did you mean/),
+    fails(`${set} --discount 101`, 2, /must be a plain decimal above 0 and at most 100/),
     fails(`${set} --discount 5 --fixed 5`, 1, /--fixed cannot stand beside --discount/),
     fails(`${set} --fixed 0.5`, 2, /whole number of micro-cents/),
     fails(`${set} --factor duration=2`, 2, /field\.option=multiplier/),
@@ -208,7 +209,7 @@ test('a price override that fits no user, model, field or option is refused, by 
     fails(`${set} --factor duration.1.5=2`, 1, /--factor duration\.1\.5 is not an option; .* are 5, 10/),
     // an option may hold anything: the last equals sign is the one
     fails(`${set} --factor quality.a.b:c=d=2`, 1, /--factor quality\.a\.b:c=d is not an option/),
-    fails(`${set} --factor duration.5=x`, 1, /--factor duration\.5 must have a plain decimal/),
+    fails(`${set} --factor duration.5=x`, 2, /duration\.5 must have a plain decimal/),
     fails('price override list --segment nosuch', 1, /--segment names no segment/),
     fails('price override remove override_none', 1, /there is no price override override_none/),
   ])

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { isWellFormedKey } from '../src/accounts/keys.ts'
+import { createPool } from '../src/db.ts'
 import { atEnd } from './at-end.ts'
 import { database, dataDir, fails, filmgate, json, start } from './command-line.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
@@ -204,7 +206,8 @@ test('what is not understood exits 2 and says what is wrong', async () => {
     ),
     fails('key create --user a@b --allowed-ips 10.0.0.1,home', 2, /"home" is neither/),
     fails('key create --user a@b --expires tomorrow', 2, /2027-01-31T00:00:00Z/),
-    fails('key create --user a@b --expires 2020-01-01', 2, /that time is past/),
+    fails('key create --user a@b --expires 2027-01-31', 2, /is not a date with time and zone/),
+    fails('key create --user a@b --expires 2026-02-30T00:00:00Z', 2, /is not in the calendar/),
   ])
 })
 
@@ -315,17 +318,42 @@ test('ledger verify exits 0 while the books are in order, and 1 with the rows on
   assert.match(told.stdout, new RegExp(`^broken: an account's balance .*${customer.userId}`, 'm'))
 })
 
-test('commands that start at once on an empty database all come up', async () => {
+test('a command makes no installation, neither in an own database nor in a folder', async (t) => {
   const name = `empty_${process.pid}`
   await database.pool.query(`create database ${name}`)
   const url = database.url.replace(/@\/\w+\?/, `@/${name}?`)
-  const outcomes = await Promise.all(
-    ['a', 'b', 'c'].map((who) =>
-      filmgate(`user create --email ${who}@example.com --json`, { DATABASE_URL: url }),
-    ),
+  const folder = await mkdtemp(join(tmpdir(), 'filmgate-elsewhere-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const commands = ['user list', 'ledger verify', 'storage verify', 'upstream list --no-check']
+  for (const command of commands) {
+    await fails(command, 1, /no filmgate data in the database empty_\d+ .*: start the server/, {
+      DATABASE_URL: url,
+      FILMGATE_DATA_DIR: join(folder, 'data'),
+    })
+    await fails(command, 1, /no filmgate data in \/.*: start the server here first \(npm start\)/, {
+      DATABASE_URL: '',
+      FILMGATE_DATA_DIR: join(folder, 'data'),
+    })
+  }
+  assert.deepEqual(await readdir(folder), [])
+  const empty = createPool({ connectionString: url }, { max: 1, onError() {} })
+  const { rows } = await empty.query(
+    "select count(*)::int as tables from pg_tables where schemaname = 'public'",
   )
+  await empty.end()
   await database.pool.query(`drop database ${name} with (force)`)
-  for (const { code, stderr } of outcomes) assert.deepEqual([code, stderr], [0, ''])
+  assert.deepEqual(rows, [{ tables: 0 }])
+})
+
+test('every command says which database it uses, without its password', async () => {
+  const { using } = await filmgate('user list')
+  assert.match(using, /^filmgate: using the database test_\w+ of .* as filmgate \(DATABASE_URL\)\n$/)
+  const password = decodeURIComponent(/:([^@]+)@/.exec(database.url)![1]!.split(':').at(-1)!)
+  const { using: other } = await filmgate('user list', {
+    DATABASE_URL: `postgres://ada:hunter2@127.0.0.1:1/films?password=hunter2`,
+  })
+  assert.equal(other, 'filmgate: using the database films of 127.0.0.1:1 as ada (DATABASE_URL)\n')
+  assert.ok(!using.includes(password))
 })
 
 test('started by an older Node, filmgate runs on the one that npm installed', async (t) => {

@@ -16,6 +16,8 @@ atEnd(() => rm(dataDir, { recursive: true, force: true }))
 interface Outcome {
   code: number
   stdout: string
+  /** What a command says first: which database it uses. */
+  using: string
   stderr: string
 }
 
@@ -34,9 +36,14 @@ export function start(
   return new Promise((resolve) => {
     execFile(file, args, { cwd: root, env, timeout: 60_000 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
-      resolve({ code, stdout, stderr })
+      resolve({ code, stdout, ...parted(stderr) })
     })
   })
+}
+
+function parted(stderr: string): { using: string; stderr: string } {
+  const [using = ''] = /^filmgate: using the .*\n/m.exec(stderr) ?? []
+  return { using, stderr: stderr.replace(using, '') }
 }
 
 // Each start takes the better part of a second of one core.

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import type { Clock } from '../clock.ts'
 import { type Config, loadConfig } from '../config.ts'
 import type { Database } from '../database.ts'
+import { createStep } from '../start-step.ts'
 
 /** A command could not do what it was asked; the message is one line for the person at the terminal. */
 export class CommandFailed extends Error {}
@@ -36,20 +37,38 @@ export function createLog(config: Pick<Config, 'logLevel'>) {
   return pino({ level: config.logLevel, base: null }, pino.destination(2))
 }
 
-/** Opens the database that the environment names, brings it up to date, and closes it after `work`. */
+/**
+ * Opens the database that the environment names, says on stderr which one that is, brings it up to date, and closes it
+ * after `work`. It makes none: only the server and the demo do.
+ */
 export async function withDatabase<T>(
   work: (database: Database & { clock: Clock }) => Promise<T>,
 ): Promise<T> {
   const config = loadConfig(process.env)
   const log = createLog({ logLevel: process.env.FILMGATE_LOG_LEVEL ? config.logLevel : 'error' })
+  const say = (line: string) => console.error(`filmgate: ${printable(line)}`)
   // only here: the customer's commands and every help start sooner without them
-  const [{ clockFault, createDatabaseClock }, { openDatabase }, { migrate }] = await Promise.all([
+  const [
+    { clockFault, createDatabaseClock },
+    { openDatabase },
+    { migrate },
+    { nameDatabase, requireDataDir, requireTables },
+  ] = await Promise.all([
     import('../clock.ts'),
     import('../database.ts'),
     import('../migrate.ts'),
+    import('../installation.ts'),
   ])
-  const database = await openDatabase(config, 'command', log)
+  await requireDataDir(config, process.env)
+  say(`using ${nameDatabase(config)}`)
+  const step = createStep({ warn: ({ step }, message) => say(`${message}: ${step}`) })
+  const database = await step('open the database', { seconds: 90, remedy: openRemedy }, () =>
+    openDatabase(config, 'command', log),
+  )
+  const endWatch = database.sayLockWaits(say)
   try {
+    await requireTables(database.pool, config)
+    // what it waits for is said; how long it takes nobody knows
     await migrate(database.pool, log)
     const clock = createDatabaseClock(log)
     await clock.follow(database.pool)
@@ -61,9 +80,13 @@ export async function withDatabase<T>(
       await clock.stop()
     }
   } finally {
+    await endWatch()
     await database.close()
   }
 }
+
+const openRemedy =
+  'see whether DATABASE_URL or FILMGATE_DATA_DIR names the right database, and whether it answers'
 
 /** A table with padded columns, whose rows are one line each. */
 export function table(cells: string[][]): string[] {

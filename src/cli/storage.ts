@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { loadConfig } from '../config.ts'
@@ -24,6 +25,8 @@ async function verify(options: { delete?: boolean; force?: boolean; json?: boole
   ])
   const config = loadConfig(process.env)
   const report = await withDatabase(async ({ pool, clock }) => {
+    // only now: where there is no installation none is made
+    if (config.s3 === undefined) requireFiles(config.dataDir)
     const { storage, close } = await openStorage(config, join(config.dataDir, 'tmp'), clock)
     const client = await pool.connect()
     try {
@@ -45,4 +48,12 @@ async function verify(options: { delete?: boolean; force?: boolean; json?: boole
     ...missing.map(({ key, jobId }) => `missing: ${key} of ${jobId}`),
   ])
   if (!report.ok) process.exitCode = 1
+}
+
+function requireFiles(dataDir: string): void {
+  const folder = join(dataDir, 'files')
+  if (existsSync(folder)) return
+  throw new CommandFailed(
+    `no filmgate files in ${folder}: set FILMGATE_DATA_DIR to the folder of the server's data, or S3_ENDPOINT and the others`,
+  )
 }
