@@ -88,6 +88,7 @@ async function startServer(
       FILMGATE_DATA_DIR: dataDir,
       DATABASE_URL: '',
       FILMGATE_LOG_LEVEL: 'error',
+      FILMGATE_REQUESTS_PER_MINUTE: '999999999',
       ...environment,
     },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -29,11 +29,12 @@ import { migrate } from './migrate.ts'
 import { assertPublicUrl, createOutbound } from './outbound.ts'
 import { createPolicySource } from './policy/policy.ts'
 import { createRateLimits } from './policy/rate-limits.ts'
+import { createRequestLimit } from './policy/request-limit.ts'
 import type { Provider } from './providers/provider.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
 import { openUpstreams } from './providers/upstreams.ts'
 import { freeTasksOfDead } from './queue/heartbeat.ts'
-import { deriveSecret, loadSigningSecret } from './signing-secret.ts'
+import { loadSigningSecret } from './signing-secret.ts'
 import { openStorage } from './storage/open.ts'
 import type { Storage } from './storage/storage.ts'
 
@@ -125,7 +126,6 @@ async function start(
   }
 
   const signingSecret = await loadSigningSecret(pool, config.dataDir)
-  const sessionSecret = deriveSecret(signingSecret, 'sessions')
   const policies = createPolicySource(pool, clock)
   const expectations = createExpectations({ pool, clock, catalogue, log })
   const opened = await openStorage(config, temporaryDirectory, clock)
@@ -176,11 +176,12 @@ async function start(
         watch: createJobWatch(lookupPool, log),
         rateLimits: createRateLimits(pool),
         expectations,
-        authenticate: createAuthenticate(lookupPool, policies, clock, sessionSecret),
+        authenticate: createAuthenticate(lookupPool, policies, clock),
         submit: createSubmit(submitPool, log),
         findReplay: (...asked) => findReplay(pool, ...asked),
         quoteSecret: signingSecret,
-        sessionSecret,
+        corsOrigins: config.corsOrigins,
+        requestLimit: createRequestLimit(config.requestsPerMinute),
         proxies: createProxies(config),
         provider,
         candidates,

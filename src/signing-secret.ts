@@ -5,7 +5,7 @@ import { ConfigError } from './config.ts'
 import type { Db } from './db.ts'
 
 /**
- * The secret that signs file URLs, quotes, sessions and callbacks. It lies in the database, where the first process
+ * The secret that signs file URLs, quotes and callbacks. It lies in the database, where the first process
  * puts it and all others find it. One that an older version left in the data folder is taken over: its links stay good.
  */
 export async function loadSigningSecret(db: Db, dataDir: string): Promise<string> {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { createKey } from '../src/accounts/keys.ts'
 import { assignSegment, createSegment } from '../src/accounts/segments.ts'
 import { findUser } from '../src/accounts/users.ts'
+import { routes } from '../src/http/app.ts'
 import { cloneDatabase, makeCustomer } from './database.ts'
 import { startGateway } from './gateway.ts'
 import { imageToVideo, seedBody, textToVideo } from './seeds.ts'
@@ -10,7 +11,7 @@ import { imageToVideo, seedBody, textToVideo } from './seeds.ts'
 const { pool, url } = await cloneDatabase()
 const gateway = await startGateway({ databaseUrl: url, role: 'api' })
 const [operator, customer] = [await makeCustomer(pool), await makeCustomer(pool)]
-const admin = await createKey(pool, { userId: operator.userId, mode: 'test', scopes: ['admin'] })
+const admin = await createKey(pool, { userId: operator.userId, mode: 'live', scopes: ['admin'] })
 await createSegment(pool, 'studios', undefined)
 
 const ask = (method: string, path: string, body?: unknown, key = admin.key) =>
@@ -51,6 +52,21 @@ test("the operator's operations are FORBIDDEN to every key without the scope adm
       const answer = await ask(method, path, body, key)
       assert.deepEqual([answer.status, answer.body.error?.code], [403, 'FORBIDDEN'], path)
     }
+  }
+  assert.deepEqual((await ask('GET', '/price-overrides')).body, { overrides: [] })
+})
+
+test('a test key with the scope admin reads and changes nothing, whatever the operation', async () => {
+  const { key } = await createKey(pool, { userId: operator.userId, mode: 'test', scopes: ['admin'] })
+  const operations = routes.filter(({ scope }) => scope === 'admin')
+  assert.ok(operations.some(({ method }) => method !== 'GET'))
+  for (const { method, path, exampleBody } of operations) {
+    const { status, body } = await gateway.call(method, path.replace(':userId', customer.userId), {
+      key,
+      body: exampleBody,
+    })
+    const wanted = method === 'GET' ? [200, undefined] : [403, 'FORBIDDEN']
+    assert.deepEqual([status, body.error?.code], wanted, `${method} ${path}`)
   }
   assert.deepEqual((await ask('GET', '/price-overrides')).body, { overrides: [] })
 })

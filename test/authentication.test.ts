@@ -157,6 +157,30 @@ test('allowed addresses work behind a trusted proxy, by the nearest hop that is 
   assert.match(answer, /^HTTP\/1.1 200 /)
 })
 
+test('a key may make so many requests a minute from an address; who sends bad keys is limited, and others from there are not', async () => {
+  const limited = await startGateway({
+    databaseUrl: database.url,
+    role: 'api',
+    settings: { requestsPerMinute: 5, trustedProxies: ['127.0.0.1'] },
+  })
+  const [first, second] = [await keyWith({}), await keyWith({})]
+  const ask = (key: string | undefined, address = '203.0.113.7', path = '/v1/jobs') =>
+    limited.call('GET', path, { ...(key && { key }), headers: { 'x-forwarded-for': address } })
+  for (let count = 0; count < 5; count++) assert.equal((await ask(first)).status, 200)
+  const refused = await ask(first)
+  assert.deepEqual([refused.status, refused.body.error.code], [429, 'RATE_LIMIT_EXCEEDED'])
+  const seconds = Number(refused.headers.get('retry-after'))
+  assert.ok(seconds >= 1 && seconds <= 60 && refused.body.error.details.retryAfter === seconds)
+  assert.equal((await ask(first, '203.0.113.8')).status, 200)
+  for (let count = 0; count < 5; count++) assert.equal((await ask(newKey('test'))).status, 401)
+  for (const key of [newKey('test'), 'pb_test_nonsense', 'ses_x', undefined]) {
+    assert.equal((await ask(key)).status, 429)
+  }
+  assert.equal((await ask(undefined, '203.0.113.7', '/v1/catalog/models')).status, 429)
+  assert.equal((await ask(second)).status, 200)
+  assert.equal((await ask(newKey('test'), '203.0.113.8')).status, 401)
+})
+
 test('a bad key is refused before the body has come', async () => {
   const { hostname, port } = new URL(gateway.url)
   for (const path of ['/v1/jobs/submit', '/v1/jobs/estimate', '/v1/uploads/presign']) {

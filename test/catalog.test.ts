@@ -168,12 +168,12 @@ test('a cache may keep what is for everybody, and only the client what is for a 
   for (const path of addresses) {
     const open = await gateway.call('GET', path)
     assert.equal(open.headers.get('cache-control'), 'public, no-cache')
-    assert.equal(open.headers.get('vary'), 'authorization, x-api-key')
+    assert.equal(open.headers.get('vary'), 'Origin, authorization, x-api-key')
     assert.equal(open.headers.get('content-type'), 'application/json; charset=utf-8')
     for (const headers of [{ authorization: `Bearer ${key}` }, { 'x-api-key': key }]) {
       const keyed = await gateway.call('GET', path, { headers })
       assert.equal(keyed.headers.get('cache-control'), 'private, no-cache')
-      assert.equal(keyed.headers.get('vary'), 'authorization, x-api-key')
+      assert.equal(keyed.headers.get('vary'), 'Origin, authorization, x-api-key')
       assert.deepEqual(keyed.body, open.body)
       const again = await gateway.call('GET', path, {
         headers: { ...headers, 'if-none-match': keyed.headers.get('etag') ?? '' },

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { createCanvas } from '@napi-rs/canvas'
 import { createKey, keyScopes } from '../src/accounts/keys.ts'
+import { createSession } from '../src/accounts/sessions.ts'
 import { createUser } from '../src/accounts/users.ts'
 import { setOverride } from '../src/policy/price-overrides.ts'
 import { createWebhookSecret, signWebhook } from '../src/webhooks/sign.ts'
@@ -27,6 +28,8 @@ const has = (command: string, ...args: string[]) =>
 const database = await cloneDatabase()
 const gateway = await startGateway({ databaseUrl: database.url, role: 'api', allowPrivateNetwork: true })
 const customer = await makeCustomer(database.pool, { microCents: 1_000_000_000_000n })
+const { userId: operatorId } = await makeCustomer(database.pool)
+const operator = await createKey(database.pool, { userId: operatorId, mode: 'live', scopes: ['admin'] })
 const receiver = await startReceiver()
 const folder = await mkdtemp(join(tmpdir(), 'filmgate-samples-'))
 atEnd(() => rm(folder, { recursive: true, force: true }))
@@ -82,14 +85,21 @@ async function prepareVariables(): Promise<Record<string, string>> {
   const { uploadUrl, fileUrl, fileId } = body.data
   await gateway.call('PUT', uploadUrl, { body: picture, headers: { 'content-type': 'image/png' } })
   const { userId } = customer
-  const { key } = await createKey(database.pool, { userId, mode: 'test', scopes: [...keyScopes] })
+  const { key, keyId } = await createKey(database.pool, { userId, mode: 'test', scopes: [...keyScopes] })
   // whom the operator's samples name
   await createUser(database.pool, { email: 'ada@example.com', concurrencyLimit: null })
+  const { sessionId } = await createSession(
+    database.pool,
+    { keyId, sessionId: null },
+    { scopes: undefined, seconds: 60 },
+    new Date(),
+  )
   const terms = { kind: 'percentage_discount', percentage: '1' } as const
   const override = await setOverride(database.pool, { subject: { userId }, scope: 'all', ...terms })
   return {
     FILMGATE_API_KEY: key,
     USER_ID: userId,
+    SESSION_ID: sessionId,
     PRICE_OVERRIDE_ID: override.id,
     WEBHOOK_URL: receiver.url,
     UPLOAD_URL: uploadUrl,
@@ -97,6 +107,11 @@ async function prepareVariables(): Promise<Record<string, string>> {
     UPLOAD_ID: fileId,
     JOB_ID: await submit(),
   }
+}
+
+/** A test key changes nothing of the operator's. */
+function keyFor(code: string): { FILMGATE_API_KEY?: string } {
+  return code.includes('/v1/admin/') ? { FILMGATE_API_KEY: operator.key } : {}
 }
 
 /** Most samples read a job; these change theirs, or need one that has ended. */
@@ -122,7 +137,7 @@ test('every curl sample, run as it is printed, is answered with 200', async () =
   const base = { ...(await prepareCurl()), ...(await prepareVariables()) }
   const failed: string[] = []
   await inTurns(samples, async ({ page, code }) => {
-    const env = { ...base, ...(await jobFor(code)) }
+    const env = { ...base, ...keyFor(code), ...(await jobFor(code)) }
     const { stdout, stderr } = await run('sh', ['-c', code], { cwd: folder, env, maxBuffer: 8_000_000 })
     const statuses = stderr.trim().split('\n')
     const isRight =

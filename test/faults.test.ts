@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
@@ -213,7 +212,7 @@ test('an account whose row is held for long does not hold up the submits of othe
 test('a request that comes again with its key is replayed even when its quote is over', async () => {
   const customer = await makeCustomer(pool)
   const policies = createPolicySource(pool, systemClock)
-  const authenticate = createAuthenticate(pool, policies, systemClock, randomBytes(32))
+  const authenticate = createAuthenticate(pool, policies, systemClock)
   const caller = await authenticate(customer.key, 'submit_job', '127.0.0.1')
   let now = new Date()
   const provider = { name: 'sandbox' } as Provider

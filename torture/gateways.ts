@@ -147,6 +147,7 @@ function startProcess(
       FILMGATE_DATA_DIR: dataDir,
       FILMGATE_ALLOW_PRIVATE_NETWORK: '1',
       FILMGATE_LOG_LEVEL: 'warn',
+      FILMGATE_REQUESTS_PER_MINUTE: '999999999',
       FILMGATE_FAULT_POINT: faultPoint,
     },
   })

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type pg from 'pg'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
@@ -11,8 +10,7 @@ const { pool } = await cloneDatabase()
 const customer = await makeCustomer(pool, { mode: 'test' })
 let now = new Date('2026-11-20T12:00:00Z')
 const policies = createPolicySource(pool, { now: () => now })
-const sessionSecret = randomBytes(32)
-const authenticate = createAuthenticate(pool, policies, { now: () => now }, sessionSecret)
+const authenticate = createAuthenticate(pool, policies, { now: () => now })
 
 const refused = (
   code: string,
@@ -28,13 +26,14 @@ test('a good key tells whose request it is, and in which mode', async () => {
   assert.ok(policy.number > 0n)
   assert.deepEqual(caller, {
     keyId: customer.keyId,
+    sessionId: null,
+    scopes: ['submit_job', 'check_status', 'list_models'],
     userId: customer.userId,
     accountId: customer.accountId,
     mode: 'test',
     segments: [],
     allowedModels: [],
     requestsPerMinute: null,
-    expiresAt: null,
   })
   const live = await authenticate(await keyWith({ mode: 'live' }), 'submit_job', '127.0.0.1')
   assert.equal(live.mode, 'live')
@@ -56,7 +55,7 @@ test('a mistyped key is INVALID_API_KEY without asking the database', async () =
     key.slice(0, -1) + (key.endsWith('0') ? '1' : '0'),
     "' or 1=1 --",
   ]) {
-    const deaf = createAuthenticate(silent, policies, { now: () => now }, sessionSecret)
+    const deaf = createAuthenticate(silent, policies, { now: () => now })
     await assert.rejects(deaf(text, 'submit_job', '127.0.0.1'), { code: 'INVALID_API_KEY' })
   }
 })

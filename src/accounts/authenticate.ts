@@ -5,13 +5,17 @@ import { coalesce } from '../coalesce.ts'
 import { ApiError } from '../errors.ts'
 import type { Mode } from '../ledger/ledger.ts'
 import type { Policy, PolicySource } from '../policy/policy.ts'
-import { hashKey, isWellFormedKey, type KeyScope } from './keys.ts'
-import { isSession, readSession } from './sessions.ts'
+import { customerScopes, hashKey, isWellFormedKey, type KeyScope } from './keys.ts'
+import { hashSession, isSession } from './sessions.ts'
 import type { UserStatus } from './users.ts'
 
 /** Whose request it is. */
 export interface Caller {
   keyId: string
+  /** The session that was sent in place of the key. */
+  sessionId: string | null
+  /** What the key or session may do. */
+  scopes: string[]
   userId: string
   accountId: bigint
   mode: Mode
@@ -20,8 +24,6 @@ export interface Caller {
   allowedModels: string[]
   /** The key's own limit; null: none. */
   requestsPerMinute: number | null
-  /** When the key or session ends that was sent; null: never. */
-  expiresAt: Date | null
   policy: Policy
 }
 
@@ -42,6 +44,14 @@ interface KeyRow {
   policy_number: bigint
 }
 
+/** A session with its key. */
+interface SessionRow extends KeyRow {
+  session_hash: Buffer
+  session_id: string
+  session_scopes: string[] | null
+  session_expires_at: Date
+}
+
 /** `right` is what the operation needs; undefined for what every key may do. */
 export type Authenticate = (
   key: string | undefined,
@@ -57,34 +67,40 @@ export function createAuthenticate(
   pool: pg.Pool,
   policies: Pick<PolicySource, 'since'>,
   clock: Clock,
-  sessionSecret: Buffer,
 ): Authenticate {
   // as text, for which equal ones are the same; most that arrive together are of one customer
   const findByHash = coalesce<string, KeyRow | undefined>(500, async (hashes) => {
-    const text = `${selectKeys} where k.hash = any($1::bytea[])`
+    const text = `select ${columns} ${keys} where k.hash = any($1::bytea[])`
     const values = [[...new Set(hashes)].map((hash) => `\\x${hash}`)]
     const { rows } = await pool.query<KeyRow>({ name: 'keys-by-hash', text, values })
     const found = new Map(rows.map((row) => [row.hash.toString('hex'), row]))
     return hashes.map((hash) => found.get(hash))
   })
-  const findById = coalesce<string, KeyRow | undefined>(500, async (ids) => {
-    const text = `${selectKeys} where k.id = any($1)`
-    const { rows } = await pool.query<KeyRow>({ name: 'keys-by-id', text, values: [[...new Set(ids)]] })
-    const found = new Map(rows.map((row) => [row.key_id, row]))
-    return ids.map((id) => found.get(id))
+  const findSession = coalesce<string, SessionRow | undefined>(500, async (hashes) => {
+    const text = `
+      select ${columns}, s.hash as session_hash, s.id as session_id, s.scopes as session_scopes,
+        s.expires_at as session_expires_at
+      ${keys} join sessions s on s.key_id = k.id where s.hash = any($1::bytea[])`
+    const values = [[...new Set(hashes)].map((hash) => `\\x${hash}`)]
+    const { rows } = await pool.query<SessionRow>({ name: 'sessions-by-hash', text, values })
+    const found = new Map(rows.map((row) => [row.session_hash.toString('hex'), row]))
+    return hashes.map((hash) => found.get(hash))
   })
 
-  const findKey = async (key: string): Promise<Found> => {
+  const findKey = async (key: string): Promise<KeyRow> => {
     if (!isWellFormedKey(key)) throw new ApiError('INVALID_API_KEY', 'The API key is malformed.')
     const row = await findByHash(hashKey(key).toString('hex'))
     if (row === undefined) throw new ApiError('INVALID_API_KEY', 'The API key is unknown.')
-    return { row, expiresAt: row.expires_at }
+    return row
   }
-  const findKeyOfSession = async (token: string): Promise<Found> => {
-    const { keyId, expiresAt } = readSession(token, clock.now(), sessionSecret)
-    const row = await findById(keyId)
-    if (row === undefined) throw new ApiError('INVALID_SESSION', 'The key of the session is gone.')
-    return { row, expiresAt }
+  const findKeyOfSession = async (token: string): Promise<SessionRow> => {
+    const row = await findSession(hashSession(token).toString('hex'))
+    if (row === undefined) {
+      throw new ApiError('INVALID_SESSION', 'The session is unknown: it was revoked, or has ended long ago.')
+    }
+    if (row.session_expires_at > clock.now()) return row
+    const endedAt = row.session_expires_at.toISOString()
+    throw new ApiError('INVALID_SESSION', `The session ended at ${endedAt}: make a new one.`)
   }
 
   return async (sent, right, address) => {
@@ -94,33 +110,31 @@ export function createAuthenticate(
         'No API key: send it as "Authorization: Bearer <key>" or "x-api-key".',
       )
     }
-    const { row, expiresAt } = await (isSession(sent) ? findKeyOfSession(sent) : findKey(sent))
+    const session = isSession(sent) ? await findKeyOfSession(sent) : undefined
+    const row = session ?? (await findKey(sent))
+    const scopes = scopesOf(row, session)
     checkState(row, clock.now(), address)
-    checkRight(row.scopes, right)
+    checkRight(scopes, right)
     return {
       keyId: row.key_id,
+      sessionId: session?.session_id ?? null,
+      scopes,
       userId: row.user_id,
       accountId: row.account_id,
       mode: row.mode,
       segments: row.segments,
       allowedModels: row.allowed_models,
       requestsPerMinute: row.requests_per_minute,
-      expiresAt,
       policy: await policies.since(row.policy_number),
     }
   }
 }
 
-/** A key as it is stored, and when that ends which was sent for it. */
-interface Found {
-  row: KeyRow
-  expiresAt: Date | null
-}
-
-const selectKeys = `
-  select k.hash, k.id as key_id, k.user_id, a.id as account_id, k.mode, k.scopes, k.allowed_ips,
-    k.expires_at, k.is_active, k.requests_per_minute, u.status as user_status, u.segments, u.allowed_models,
-    (select number from policy_version) as policy_number
+const columns = `
+  k.hash, k.id as key_id, k.user_id, a.id as account_id, k.mode, k.scopes, k.allowed_ips,
+  k.expires_at, k.is_active, k.requests_per_minute, u.status as user_status, u.segments, u.allowed_models,
+  (select number from policy_version) as policy_number`
+const keys = `
   from api_keys k
   join users u on u.id = k.user_id
   join accounts a on a.user_id = k.user_id and a.mode = k.mode and a.kind = 'balance'`
@@ -137,13 +151,18 @@ function checkState(row: KeyRow, now: Date, address: string): void {
   }
 }
 
-// No scopes are all of the customer's, never the operator's.
+// No scopes are all of the customer's, never the operator's; and a session has none that its key has lost since.
+function scopesOf({ scopes }: KeyRow, session: SessionRow | undefined): string[] {
+  const ofKey = scopes.length === 0 ? [...customerScopes] : scopes
+  if (session === undefined) return ofKey
+  const { session_scopes: chosen } = session
+  return ofKey.filter((scope) => scope !== 'admin' && (chosen === null || chosen.includes(scope)))
+}
+
 function checkRight(scopes: string[], right: KeyScope | undefined): void {
   if (right === undefined || scopes.includes(right)) return
   if (right === 'admin') {
-    throw new ApiError('FORBIDDEN', 'Only keys with the scope "admin" may do this.')
+    throw new ApiError('FORBIDDEN', 'Only keys with the scope "admin" may do this, and no sessions.')
   }
-  if (scopes.length > 0) {
-    throw new ApiError('OPERATION_NOT_ALLOWED', `The API key lacks the scope "${right}".`)
-  }
+  throw new ApiError('OPERATION_NOT_ALLOWED', `The API key, or its session, lacks the scope "${right}".`)
 }

@@ -6,7 +6,8 @@ import { newId } from '../ids.ts'
 import type { Mode } from '../ledger/ledger.ts'
 
 /** What a customer's key may do; a key without scopes may do all of these. */
-const customerScopes = ['submit_job', 'check_status', 'list_models'] as const
+export const customerScopes = ['submit_job', 'check_status', 'list_models'] as const
+export type CustomerScope = (typeof customerScopes)[number]
 /** `admin` is the operator's, and must be given by name. */
 export const keyScopes = [...customerScopes, 'admin'] as const
 export type KeyScope = (typeof keyScopes)[number]
@@ -23,21 +24,31 @@ function base62(value: bigint, length: number): string {
 // 32 bytes are at most 43 digits in base 62, a CRC-32 at most 6.
 const secretLength = 43
 const checksumLength = 6
-const pattern = new RegExp(`^pb_(live|test)_[0-9A-Za-z]{${secretLength + checksumLength}}$`)
-
+const pattern = new RegExp(`^[0-9A-Za-z]{${secretLength + checksumLength}}$`)
 function checksum(text: string): string {
   return base62(BigInt(crc32(text)), checksumLength)
 }
 
-/** A new key: `pb_live_` or `pb_test_`, 32 random bytes and their checksum, both in base 62. */
-export function newKey(mode: Mode): string {
-  const body = `pb_${mode}_${base62(BigInt(`0x${randomBytes(32).toString('hex')}`), secretLength)}`
+/** A new secret of a kind: the kind, 32 random bytes and their checksum, both in base 62. */
+export function newToken(kind: string): string {
+  const body = `${kind}_${base62(BigInt(`0x${randomBytes(32).toString('hex')}`), secretLength)}`
   return body + checksum(body)
 }
 
-/** True if the text has the form and the checksum of a key: a mistyped one is told without the database. */
+/** True if the text has the form and the checksum of its kind: a mistyped one is told without the database. */
+export function isWellFormed(kind: string, text: string): boolean {
+  const secret = text.slice(kind.length + 1)
+  const isOfKind = text.startsWith(`${kind}_`) && pattern.test(secret)
+  return isOfKind && text.endsWith(checksum(text.slice(0, -checksumLength)))
+}
+
+/** A new key: `pb_live_…` or `pb_test_…`. */
+export function newKey(mode: Mode): string {
+  return newToken(`pb_${mode}`)
+}
+
 export function isWellFormedKey(key: string): boolean {
-  return pattern.test(key) && key.endsWith(checksum(key.slice(0, -checksumLength)))
+  return isWellFormed('pb_live', key) || isWellFormed('pb_test', key)
 }
 
 /** What is stored in place of a key. A plain SHA-256 is enough for 32 random bytes. */

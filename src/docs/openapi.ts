@@ -82,7 +82,7 @@ function errorExample(code: ApiErrorCode): JsonObject {
 
 function describe(operation: Operation, models: string[]): JsonObject {
   const body = withModels(operation.body, models)
-  const { bodyType, exampleBody, scope } = operation
+  const { bodyType, exampleBody, isBodyOptional = false, scope } = operation
   const needs = scope === undefined || scope === 'any' ? [] : [`Needs the scope \`${scope}\`.`]
   return {
     operationId: slugOf(operation).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
@@ -98,7 +98,7 @@ function describe(operation: Operation, models: string[]): JsonObject {
     ],
     ...(body !== undefined && {
       requestBody: {
-        required: true,
+        required: !isBodyOptional,
         content: {
           'application/json': { schema: body, ...(exampleBody !== undefined && { example: exampleBody }) },
         },

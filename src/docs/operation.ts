@@ -11,6 +11,8 @@ export interface Operation {
   /** The scope that a key needs; undefined: no key. */
   scope?: string | undefined
   body?: object | undefined
+  /** No body is the same as an empty object. */
+  isBodyOptional?: true | undefined
   query?: object | undefined
   params?: object | undefined
   headers?: object | undefined

@@ -19,6 +19,7 @@ import { catalogModelsRoute } from './catalog/list-models.ts'
 import { catalogProvidersRoute } from './catalog/list-providers.ts'
 import { knowProxies } from './client-address.ts'
 import { type ConnectionLimits, limitConnections } from './connections.ts'
+import { allowOrigins } from './cors.ts'
 import { createSessionRoute } from './create-session.ts'
 import { deleteOutputsRoute } from './delete-outputs.ts'
 import { serveDocs } from './docs.ts'
@@ -41,6 +42,7 @@ import { providerModelsRoute } from './provider-models.ts'
 import { acceptUploads, uploadBodyMs } from './put-upload.ts'
 import { redeliverWebhookRoute } from './redeliver-webhook.ts'
 import { bodyCheck, refuseRepeated, textCheck } from './request-check.ts'
+import { revokeSessionRoute } from './revoke-session.ts'
 import { type AnyRoute, register } from './route.ts'
 import { serveSamples } from './samples.ts'
 import type { Services } from './services.ts'
@@ -72,6 +74,7 @@ export const routes: AnyRoute[] = [
   redeliverWebhookRoute,
   testWebhookRoute,
   createSessionRoute,
+  revokeSessionRoute,
   adminGetUserRoute,
   adminListOverridesRoute,
   adminSetOverrideRoute,
@@ -132,6 +135,7 @@ export function createApp(
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
+  allowOrigins(app, services)
   answerUnknown(app)
   takeJson(app)
   refuseRepeated(app)

@@ -48,6 +48,15 @@ export function takeNoBody(scope: FastifyInstance): FastifyInstance {
   return scope
 }
 
+/** As takeJson, and an empty body of any content type is an empty object. */
+export function takeOptionalJson(scope: FastifyInstance): FastifyInstance {
+  scope.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
+    if (body.length === 0) return {}
+    throw notJson(request)
+  })
+  return scope
+}
+
 function readJson(request: FastifyRequest, body: Buffer): unknown {
   const { config } = request.routeOptions
   if (body.length === 0 && config.isBodyOptional) return {}

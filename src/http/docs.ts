@@ -8,6 +8,7 @@ import { listPricing } from '../policy/list-price.ts'
 import type { Policy } from '../policy/policy.ts'
 import { currentVersion, statusOf } from '../policy/versions.ts'
 import { visibleModels } from '../policy/visibility.ts'
+import { varyBy } from './header.ts'
 import { type AnyRoute, commonErrors, keyErrors } from './route.ts'
 import type { Services } from './services.ts'
 
@@ -75,8 +76,12 @@ async function build(services: Services, routes: AnyRoute[], policy: Policy): Pr
 }
 
 function toOperation(route: AnyRoute): Operation {
-  const { scope, errors, body } = route
-  const ofKind = [...commonErrors, ...(scope === undefined ? [] : keyErrors)]
+  const { scope, errors, body, method } = route
+  const ofKind = [
+    ...commonErrors,
+    ...(scope === undefined ? [] : keyErrors),
+    ...(method === 'GET' ? [] : (['UNSUPPORTED_MEDIA_TYPE'] as const)),
+  ]
   return {
     ...route,
     errors: [...errors, ...ofKind, ...(body === undefined ? [] : (['PAYLOAD_TOO_LARGE'] as const))],
@@ -113,12 +118,12 @@ function encode(content: string | Buffer, type: string): Encoded {
 function send(request: FastifyRequest, reply: FastifyReply, found: Found, body: Encoded): FastifyReply {
   const { status, type, isImmutable = false, isReference = false } = found
   const age = isImmutable ? 'public, max-age=31536000, immutable' : 'public, max-age=60'
+  varyBy(reply, 'accept-encoding')
   reply
     .status(status)
     .header('content-type', type)
     .header('cache-control', found.key === undefined || status === 404 ? 'no-store' : age)
     .header('etag', body.etag)
-    .header('vary', 'accept-encoding')
     .header('x-content-type-options', 'nosniff')
     .header('referrer-policy', 'strict-origin-when-cross-origin')
     .header('content-security-policy', isReference ? referencePolicy : pagePolicy)

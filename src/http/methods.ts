@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
 
 interface Known {
@@ -21,12 +21,14 @@ export function rewriteUrl({ url = '/' }: { url?: string | undefined }): string 
 }
 
 /**
- * Answers what no route takes: 405 where the address has other methods, else 404. Before a body is read, and with the
- * headers that every answer has. To be called before the routes are registered.
+ * Answers what no route takes: 405 where the address has other methods, else 404, and OPTIONS. Before a body is read, and
+ * with the headers that every answer has. To be called before the routes are registered.
  */
 export function answerUnknown(app: FastifyInstance): void {
   const known: Known[] = []
   app.addHook('onRoute', ({ url, method }) => {
+    // of the library that answers preflights
+    if (url === '*') return
     const pattern = patternOf(url)
     for (const name of [method].flat()) known.push({ pattern, method: name })
   })
@@ -34,25 +36,24 @@ export function answerUnknown(app: FastifyInstance): void {
     const path = url.split('?', 1)[0]!.replace(/(?<=.)\/$/, '')
     return [...new Set(known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))].sort()
   }
-  app.addHook('onRequest', async (request, reply) => {
-    const isPreflight = request.headers['access-control-request-method'] !== undefined
-    const isQuestion = request.method === 'OPTIONS' && !isPreflight
-    if (!request.is404 && !isQuestion) return
+  const answer = async (request: FastifyRequest, reply: FastifyReply) => {
+    if (!request.is404 && request.method !== 'OPTIONS') return
+    const { method, originalUrl } = request
+    if (method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined) {
+      return reply.status(204).send()
+    }
     if (request.url === malformedUrl) throw malformed()
-    const methods = methodsOf(request.originalUrl)
+    const methods = methodsOf(originalUrl)
     if (methods.length === 0) {
-      throw new ApiError(
-        'NOT_FOUND',
-        `There is no ${request.method} ${request.originalUrl.split('?', 1)[0]}.`,
-      )
+      throw new ApiError('NOT_FOUND', `There is no ${method} ${originalUrl.split('?', 1)[0]}.`)
     }
     reply.header('allow', methods.join(', '))
-    if (isQuestion) return reply.status(204).send()
-    throw new ApiError(
-      'METHOD_NOT_ALLOWED',
-      `${request.method} is not taken at this address: it takes ${methods.join(', ')}.`,
-    )
-  })
+    if (method === 'OPTIONS') return reply.status(204).send()
+    const message = `${method} is not taken at this address: it takes ${methods.join(', ')}.`
+    throw new ApiError('METHOD_NOT_ALLOWED', message)
+  }
+  // behind the hooks that set the headers of every answer
+  app.after(() => app.addHook('onRequest', answer))
 }
 
 /** A route's address as an expression: `:name` is one part of it, `*` the rest. */

@@ -4,7 +4,7 @@ import type { Caller } from '../accounts/authenticate.ts'
 import type { KeyScope } from '../accounts/keys.ts'
 import { ApiError, type ApiErrorCode } from '../errors.ts'
 import { readKey } from './api-key.ts'
-import { takeNoBody } from './body.ts'
+import { takeNoBody, takeOptionalJson } from './body.ts'
 import { clientAddress } from './client-address.ts'
 import { EventStream, sendEvents } from './event-stream.ts'
 import { Prepared, sendPrepared } from './prepared.ts'
@@ -32,6 +32,8 @@ export interface Route<
   /** The right that a key needs; 'any' for what every key may do; undefined for what needs none, and may be personalised. */
   scope: Scope
   body?: Body
+  /** No body is the same as an empty object. */
+  isBodyOptional?: true
   query?: Query
   params?: Params
   /** Headers of its own; for the docs. */
@@ -99,7 +101,10 @@ export function register(app: FastifyInstance, services: Services, declared: Any
   const options: RouteOptions = {
     method,
     url,
-    ...(declared.whenAway && { config: { whenAway: declared.whenAway } }),
+    config: {
+      ...(declared.whenAway && { whenAway: declared.whenAway }),
+      ...(declared.isBodyOptional && { isBodyOptional: true }),
+    },
     schema: {
       ...(body && { body }),
       ...(query && { querystring: query }),
@@ -109,8 +114,11 @@ export function register(app: FastifyInstance, services: Services, declared: Any
     onRequest: async (request, reply) => {
       // shared caches know that an Authorization header makes answers private, but not that x-api-key does
       if (scope !== undefined) reply.header('cache-control', 'no-store')
-      if (scope === undefined && readKey(request) === undefined) return
-      request.caller = await authenticate(services, scope, request)
+      const isAnonymous = scope === undefined && readKey(request) === undefined
+      request.caller = isAnonymous ? undefined : await identify(services, scope, request)
+      services.requestLimit.take(clientAddress(request), request.caller?.keyId)
+      if (request.caller === undefined) return
+      refuseTestKey(declared, request.caller)
       await takeOfKey(services, request.caller)
     },
     ...(rest !== undefined && {
@@ -142,12 +150,31 @@ export function register(app: FastifyInstance, services: Services, declared: Any
       })
     },
   }
-  if (method === 'GET' || body) app.route(options)
+  if (declared.isBodyOptional) app.register(async (scope) => takeOptionalJson(scope).route(options))
+  else if (method === 'GET' || body) app.route(options)
   else app.register(async (scope) => takeNoBody(scope).route(options))
 }
 
 function authenticate(services: Services, scope: RouteScope, request: FastifyRequest): Promise<Caller> {
   return services.authenticate(readKey(request), scope === 'any' ? undefined : scope, clientAddress(request))
+}
+
+// What is refused counts as well, by its address: who tries keys one after the other is soon told to wait. A good key from
+// the same address, which may be that of a proxy, is still let in.
+async function identify(services: Services, scope: RouteScope, request: FastifyRequest): Promise<Caller> {
+  try {
+    return await authenticate(services, scope, request)
+  } catch (error) {
+    if (error instanceof ApiError) services.requestLimit.take(clientAddress(request))
+    throw error
+  }
+}
+
+/** What operators change holds for live keys too, so a test key only reads it. */
+function refuseTestKey({ scope, method }: AnyRoute, { mode }: Caller): void {
+  if (scope !== 'admin' || method === 'GET' || mode === 'live') return
+  const message = 'Test keys with the scope "admin" read and change nothing: use a live key with that scope.'
+  throw new ApiError('FORBIDDEN', message)
 }
 
 /** Whether the key is still good; where nobody can say so now, it is. */

@@ -6,6 +6,7 @@ import type { FileUrl } from '../jobs/settle.ts'
 import type { ReadEvents } from '../jobs/timeline.ts'
 import type { JobWatch } from '../jobs/watch.ts'
 import type { PolicySource } from '../policy/policy.ts'
+import type { RequestLimit } from '../policy/request-limit.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Proxies } from './client-address.ts'
@@ -25,7 +26,9 @@ export interface Services extends AcceptContext {
   /** Signs a URL of this server's own for one method and path until a moment. */
   signUrl(path: string, expiresAt: Date, method?: string): string
   verifyUrl(path: string, query: unknown, method: string): 'valid' | 'expired' | 'forged'
-  sessionSecret: Buffer
+  requestLimit: RequestLimit
+  /** Sites whose pages may read answers; undefined: the server's own. */
+  corsOrigins: string[] | '*' | undefined
   /** Whose word about the address of a client is believed. */
   proxies: Proxies
   /** The provider of this name, if it is set up. */

@@ -34,8 +34,17 @@ function callerWhere(states: Record<string, VersionStatus>): Caller {
     overrides: { ofUser: new Map(), ofSegment: new Map() },
     markups: [],
   }
-  const rights = { segments: [], allowedModels: [], requestsPerMinute: null, expiresAt: null }
-  return { keyId: 'key_1', userId: 'user_1', accountId: 1n, mode: 'test', ...rights, policy }
+  const rights = { segments: [], allowedModels: [], requestsPerMinute: null }
+  return {
+    keyId: 'key_1',
+    sessionId: null,
+    scopes: [],
+    userId: 'user_1',
+    accountId: 1n,
+    mode: 'test',
+    ...rights,
+    policy,
+  }
 }
 
 const provider: Provider = {

@@ -1,5 +1,6 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { removeOldSessions } from '../accounts/sessions.ts'
 import { ageByFileTime } from '../file-time.ts'
 import { removeOldCounters } from '../policy/rate-limits.ts'
 import { addTask, dispatchKey, removeDeadTasks } from '../queue/tasks.ts'
@@ -23,8 +24,8 @@ const atOnce = 500
 
 /**
  * Finds jobs and webhooks that no task looks after any more, and removes what has outlived its use: idempotency
- * keys after 24 hours, uploads after their last use, files lent to upstreams, outputs past their account's retention, files
- * of tasks that died.
+ * keys after 24 hours, sessions a day after their end, uploads after their last use, files lent to upstreams, outputs
+ * past their account's retention, files of tasks that died.
  */
 export async function sweep(context: SweepContext): Promise<void> {
   const dayAgo = new Date(context.clock.now().getTime() - dayMs)
@@ -33,6 +34,7 @@ export async function sweep(context: SweepContext): Promise<void> {
     () => reviveWebhooks(context),
     () => context.pool.query('delete from idempotency_keys where created_at < $1', [dayAgo]),
     () => deleteOldUploads(context.pool, context.storage, dayAgo),
+    () => removeOldSessions(context.pool, dayAgo),
     () => removeLentFiles(context),
     () => deleteExpiredOutputs(context),
     () => removeDeadTasks(context.pool, dayMs),

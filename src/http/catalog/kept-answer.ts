@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 import type { Caller } from '../../accounts/authenticate.ts'
 import type { Policy } from '../../policy/policy.ts'
 import { type Audience, audienceOf } from '../audience.ts'
+import { varyBy } from '../header.ts'
 import { Prepared } from '../prepared.ts'
 import type { Services } from '../services.ts'
 
@@ -20,7 +21,7 @@ export function keptAnswer<Answer>(make: (audience: Audience, name: string) => A
   // by policy alone: each server has policies of its own, and its origin, catalogue and upstreams never change
   const kept = new WeakMap<Policy, Map<string, Prepared<Answer>>>()
   return async (services, caller, reply, name = '') => {
-    reply.header('vary', 'authorization, x-api-key')
+    varyBy(reply, 'authorization', 'x-api-key')
     if (caller !== undefined) {
       const prepared = new Prepared(make(audienceOf(services, caller), name))
       reply.header('cache-control', 'private, no-cache')
