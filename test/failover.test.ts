@@ -258,6 +258,74 @@ test('a job whose upstreams are all closed waits, and is sent once the operator 
   assert.deepEqual([first.submits(prompt), second.submits(prompt)], [2, 1])
 })
 
+const suspendAll = (retryAt: string) =>
+  pool.query(
+    `insert into upstream_closures (upstream, model, reason, cause, retry_at)
+     select name, '', 'credit', 'no credit', ${retryAt} from unnest(array['first', 'second']) as name`,
+  )
+
+test('while all routes are suspended a submit is refused, uncharged, with the time of the next look', async () => {
+  await suspendAll("now() + interval '10 minutes'")
+  const { answer } = await submit({})
+  assert.deepEqual([answer.status, answer.body.error.code], [503, 'PROVIDER_UNAVAILABLE'])
+  assert.equal(answer.headers.get('retry-after'), '300')
+  assert.match(answer.body.error.message, /Nothing was charged/)
+  await pool.query(
+    "update upstream_closures set retry_at = now() + interval '20 s' where upstream = 'second'",
+  )
+  const { answer: sooner } = await submit({})
+  assert.ok(Number(sooner.headers.get('retry-after')) <= 20)
+  await open()
+})
+
+test('where an upstream has no check one submit is let through, and one that comes to nothing gives its turn back', async () => {
+  await suspendAll("now() - interval '1 s'")
+  const poor = await makeCustomer(pool, { mode: 'live', microCents: 0n })
+  const body = { model: textToVideo, input: { prompt: 'poor', duration: '5' } }
+  const broke = await gateway.call('POST', '/v1/jobs/submit', { key: poor.key, body })
+  assert.equal(broke.body.error.code, 'INSUFFICIENT_BALANCE')
+  await pool.query(
+    "update upstream_closures set retry_at = now() + interval '1 hour' where upstream = 'second'",
+  )
+  const answers = await Promise.all(Array.from({ length: 8 }, () => submit({})))
+  const taken = answers.filter(({ answer }) => answer.status === 200)
+  assert.equal(taken.length, 1)
+  await gateway.ended(taken[0]!.jobId, customer.key)
+  const { rows } = await pool.query('select upstream from upstream_closures')
+  assert.deepEqual(rows, [{ upstream: 'second' }])
+  await open()
+})
+
+test('a model that is suspended for the input alone that others can not do refuses that input alone', async () => {
+  await pool.query(
+    "insert into upstream_closures (upstream, model, reason, cause, retry_at) values ('first', 'theirs/one', 'model', 'off', now() + interval '1 hour')",
+  )
+  const unfit = { path: 'seed', message: 'is not possible.' }
+  const { answer } = await submit({ second: { unfit } })
+  assert.equal(answer.body.error.code, 'PROVIDER_UNAVAILABLE')
+  assert.deepEqual(ways((await settled({})).attempts), ['second accepted'])
+  await open()
+})
+
+test('with FILMGATE_WHEN_SUSPENDED=hold a submit is taken, and the catalog still says what is so', async () => {
+  const holding = await startGateway({
+    databaseUrl: url,
+    role: 'api',
+    upstreams: [first.provider],
+    settings: { whenSuspended: 'hold' },
+  })
+  await suspendAll("now() + interval '1 hour'")
+  const body = { model: textToVideo, input: { prompt: 'held', duration: '5' } }
+  const held = await holding.call('POST', '/v1/jobs/submit', { key: customer.key, body })
+  assert.equal(held.status, 200, JSON.stringify(held.body))
+  const listed = await holding.call('GET', `/v1/catalog/models/${textToVideo}`, { key: customer.key })
+  assert.equal(listed.body.available, false)
+  const cancelled = await holding.call('POST', `/v1/jobs/${held.body.jobId}/cancel`, { key: customer.key })
+  assert.equal(cancelled.body.status, 'cancelled')
+  await holding.stop()
+  await open()
+})
+
 test('a job that only the second can do goes there, and one that none can do is refused with the field, uncharged', async () => {
   const unfit = { path: 'seed', message: 'is not possible.' }
   const { attempts } = await settled({ first: { unfit } })

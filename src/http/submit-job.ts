@@ -29,7 +29,8 @@ const body = Type.Object(
     webhookUrl: Type.Optional(
       Type.String({
         pattern: storablePattern,
-        description: 'A public https URL that is told when the job has completed or failed.',
+        description:
+          'A public https URL that is told when the job has completed or failed, or was cancelled by the operator.',
       }),
     ),
     metadata: Type.Optional(metadata),

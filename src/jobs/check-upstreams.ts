@@ -7,6 +7,7 @@ import { claimChecks, type Resumed, settleCheck } from './suspensions.ts'
 
 /** How often it is looked whether a check is due or asked for. */
 const lookEveryMs = 1_000
+const troubleMs = 5_000
 const checkLimitMs = 10_000
 
 /** What a server answers to a command that wants a check. */
@@ -61,8 +62,14 @@ export function startChecks(
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await look().catch((error) => log.error({ err: error }, 'looking for checks of upstreams failed'))
-      await sleep(lookEveryMs, undefined, { signal: stopping.signal }).catch(() => {})
+      const waitMs = await look().then(
+        () => lookEveryMs,
+        (error) => {
+          log.warn({ err: error }, 'looking for checks of upstreams failed')
+          return troubleMs
+        },
+      )
+      await sleep(waitMs, undefined, { signal: stopping.signal }).catch(() => {})
     }
   }
 
