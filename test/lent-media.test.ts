@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
 import { suite, test } from 'node:test'
 import { createCanvas, loadImage } from '@napi-rs/canvas'
 import type {
@@ -23,7 +22,7 @@ const webp = await createCanvas(320, 200).encode('webp')
 const refused: SubmitOutcome = { outcome: 'refused', code: 'GENERATION_FAILED', message: 'Seen.' }
 
 type Submit = (file: InputMedia, context: SubmitContext) => Promise<SubmitOutcome>
-type Prepare = (file: InputMedia, context: Pick<SubmitContext, 'picture'>) => Promise<PrepareOutcome>
+type Prepare = (file: InputMedia) => Promise<PrepareOutcome>
 
 /** What the upstream does with a job is in its prompt's place. */
 const submits = new Map<string, Submit>()
@@ -36,10 +35,10 @@ function upstream(name: string): Provider {
     pollBatch: 1,
     pollDelayMs: () => 60_000,
     timeLimitMs: () => 60_000,
-    async prepare(request, context) {
+    async prepare(request) {
       const prepare = prepares.get(promptOf(request))
       if (prepare === undefined) return { outcome: 'ready', prepared: null }
-      return 'media' in request ? prepare(request.media.image_url![0]!, context) : { outcome: 'files' }
+      return 'media' in request ? prepare(request.media.image_url![0]!) : { outcome: 'files' }
     },
     submit: async (request, context) =>
       submits.get(promptOf(request))!(request.media.image_url![0]!, context),
@@ -111,30 +110,43 @@ const failuresOf = async (name: string) => {
 }
 
 suite('an input file', () => {
-  test('is fetched by the upstream as it was checked or made, also when the upload it came from is gone', async () => {
-    const given = Promise.withResolvers<{ original: string; made: string; callbackUrl: string | undefined }>()
+  test('is fetched by the upstream as it was made for it, also when the upload it came from is gone', async () => {
+    const given = Promise.withResolvers<{ file: InputMedia; url: string; callbackUrl: string | undefined }>()
     const jobId = await submit(async (file, context) => {
-      const made = await context.picture(file, ['image/jpeg', 'image/png'])
-      const [original, other] = [await context.publish(file), await context.publish(made)]
-      given.resolve({ original: original!, made: other!, callbackUrl: context.callbackUrl })
+      given.resolve({ file, url: (await context.publish(file))!, callbackUrl: context.callbackUrl })
       return { outcome: 'accepted', operation: 'op' }
     })
-    const { original, made, callbackUrl } = await given.promise
+    const { file, url: lent, callbackUrl } = await given.promise
+    // nobody can pass on the address of the original, which this is not
+    assert.deepEqual([file.contentType, file.sourceUrl], ['image/png', undefined])
     await until(async () => (await attemptsOf(jobId))[0]?.status === 'accepted')
     await pool.query("update uploads set expires_at = now() - interval '2 days'")
     await deleteOldUploads(pool, storage!, new Date())
     assert.ok(callbackUrl?.startsWith(`${reachable.url}/callbacks/lender/${jobId}.`), callbackUrl)
-    const [first, second] = [await fetch(original), await fetch(made)]
-    assert.deepEqual(
-      [first, second].map(({ status, headers }) => [status, headers.get('content-type')]),
-      [
-        [200, 'image/webp'],
-        [200, 'image/png'],
-      ],
-    )
-    assert.deepEqual(Buffer.from(await first.arrayBuffer()), webp)
-    const image = await loadImage(Buffer.from(await second.arrayBuffer()))
+    const fetched = await fetch(lent)
+    assert.deepEqual([fetched.status, fetched.headers.get('content-type')], [200, 'image/png'])
+    const image = await loadImage(Buffer.from(await fetched.arrayBuffer()))
     assert.deepEqual([image.width, image.height], [320, 200])
+  })
+
+  test('that is made into another type says so in the timeline, once', async () => {
+    let sends = 0
+    const jobId = await submit(async () =>
+      ++sends === 1 ? { outcome: 'busy', retryAfterMs: 1, cause: new Error('busy') } : refused,
+    )
+    await ended(jobId)
+    const { rows } = await pool.query<{ detail: unknown }>(
+      "select detail from job_events where job_id = $1 and kind = 'media_made'",
+      [jobId],
+    )
+    const change = { media: 'image_url', from: 'image/webp', to: 'image/png' }
+    assert.deepEqual(rows, [{ detail: { files: [{ ...change, changes: ['made anew without metadata'] }] } }])
+    assert.equal(sends, 2)
+    const events = await reachable.call('GET', `/v1/jobs/${jobId}/events`, { key: customer.key })
+    assert.match(
+      JSON.stringify(events.body),
+      /image_url: image\/webp to image\/png, made anew without metadata/,
+    )
   })
 
   for (const handsOn of [true, false]) {
@@ -164,46 +176,26 @@ suite('an input file', () => {
     })
   }
 
-  test('that is no use ends the job as refused, naming its field and nothing inner, and nothing is sent', async () => {
+  test('that cannot be made into what the upstream takes ends the job, and nothing is sent', async () => {
     let sent = 0
-    const convert = async (file: InputMedia, { picture }: Pick<SubmitContext, 'picture'>) => {
-      // as if its conversion failed: what was checked is not what is there
-      await writeFile(file.path, webp.subarray(0, -5))
-      await picture(file, ['image/png'])
+    const { pool: otherPool, url: otherUrl } = await cloneDatabase()
+    const picky = { ...upstream('picky'), takes: { image: ['image/gif'] } }
+    const gateway = await startGateway({
+      databaseUrl: otherUrl,
+      allowPrivateNetwork: true,
+      upstreams: [picky],
+    })
+    const { key } = await makeCustomer(otherPool, { mode: 'live', microCents: 1_000_000_000n })
+    const send = async () => {
       sent += 1
+      return refused
     }
-    const jobs = await Promise.all([
-      submit(async (...asked) => {
-        await convert(...asked)
-        return refused
-      }),
-      submit(async (...asked) => {
-        try {
-          await convert(...asked)
-        } catch (cause) {
-          return { outcome: 'unavailable', cause }
-        }
-        return refused
-      }),
-      submit(async () => refused, {
-        prepare: async (...asked) => {
-          await convert(...asked)
-          return { outcome: 'ready', prepared: null }
-        },
-      }),
-    ])
-    for (const jobId of jobs) {
-      const { error } = await ended(jobId)
-      assert.equal(error.code, 'INPUT_MEDIA_INVALID')
-      assert.match(error.message, /^image_url: The picture is cut off or corrupt\. The credits/)
-      assert.deepEqual(
-        (await attemptsOf(jobId)).map(({ status }) => status),
-        ['refused'],
-      )
-      assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
-    }
+    const jobId = await submit(send, { gateway, key })
+    const { error } = await gateway.ended(jobId, key)
+    assert.equal(error.code, 'INPUT_MEDIA_INVALID')
+    assert.match(error.message, /^image_url: The provider takes image\/gif alone\. The credits/)
+    assert.deepEqual(await transfersOf(otherPool, jobId), { charges: 1, refunds: 1 })
     assert.equal(sent, 0)
-    assert.equal(await failuresOf('lender'), 0)
   })
 })
 

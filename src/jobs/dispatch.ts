@@ -9,10 +9,11 @@ import type { JobDescription, Json } from '../providers/provider.ts'
 import { addTask, dispatchKey } from '../queue/tasks.ts'
 import { loseAttempt } from './attempts.ts'
 import { chooseRoute, type RouteChoice, refusalOf } from './choose-route.ts'
+import { cleanMedia, type MediaChange } from './clean-media.ts'
 import type { JobContext } from './context.ts'
 import { fetchInputs } from './inputs.ts'
 import { lendMedia } from './lend-media.ts'
-import { changeStatus } from './life.ts'
+import { changeStatus, tell } from './life.ts'
 import { makeReady } from './make-ready.ts'
 import type { ChosenRoute } from './routes.ts'
 import { busyLimitMs, type SentJob, sendJob, unservedLimitMs } from './send.ts'
@@ -122,7 +123,7 @@ async function sendWithInputs(
 ): Promise<void> {
   // a folder of this run's own: a second run of the task must not write into the first one's files
   const folder = await mkdtemp(join(context.temporaryDirectory, `${job.id}-`))
-  const lend = lendMedia(context, job.id, folder)
+  const lend = lendMedia(context, job.id)
   const { provider } = chosen.candidate
   try {
     // without files, which need not be fetched for as long as it is not ready
@@ -132,7 +133,10 @@ async function sendWithInputs(
       fetchInputs(context, version, job.input, { folder, jobCreatedAt: job.created_at }),
     )
     if ('failure' in inputs) return await failUnsent(context, job.id, inputs.failure)
-    const request = { ...described, media: inputs.media }
+    const cleaned = await cleanMedia(context, provider, inputs.media, folder)
+    if ('failure' in cleaned) return await failUnsent(context, job.id, cleaned.failure)
+    if (cleaned.changes.length > 0) await tellMade(context, job.id, cleaned.changes)
+    const request = { ...described, media: cleaned.media }
     const ready = early.outcome === 'files' ? await makeReady(provider, request, lend) : early
     if (ready.outcome === 'pending') return await waitUntilReady(context, job, ready.delayMs)
     if (ready.outcome === 'files') throw new Error(`${provider.name} wants files that it has`)
@@ -145,6 +149,10 @@ async function sendWithInputs(
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function tellMade({ pool, clock }: JobContext, jobId: string, files: MediaChange[]): Promise<void> {
+  await tell(pool, jobId, 'media_made', clock.now(), { files })
 }
 
 async function waitUntilReady(context: JobContext, job: JobRow, delayMs: number): Promise<void> {

@@ -11,8 +11,7 @@ import { atEnd } from '../../test/at-end.ts'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { addCompletedJob } from '../../test/outputs-fixture.ts'
 import { startS3Server } from '../../test/s3-server.ts'
-import { createMedia } from '../media/media.ts'
-import { type InputMedia, MediaUnusable, NotSent } from '../providers/provider.ts'
+import { type InputMedia, NotSent } from '../providers/provider.ts'
 import { createLocalStorage } from '../storage/local.ts'
 import { createS3Storage } from '../storage/s3.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -23,11 +22,10 @@ import { verifyFiles } from './verify-files.ts'
 const { pool } = await cloneDatabase()
 const customer = await makeCustomer(pool)
 const folder = await mkdtemp(join(tmpdir(), 'filmgate-lend-'))
-const media = createMedia()
 const s3 = await startS3Server()
 const s3Storage = await createS3Storage(await s3.newBucket(), { temporaryDirectory: folder })
 atEnd(async () => {
-  await Promise.all([media.close(), s3Storage.close()])
+  await s3Storage.close()
   await s3.stop()
   await rm(folder, { recursive: true, force: true })
 })
@@ -50,11 +48,7 @@ const end = (jobId: string) =>
 
 function lender(jobId: string, { into = storage, isReachable = true } = {}) {
   const signUrl = (path: string, expiresAt: Date) => `${path}?until=${expiresAt.toISOString()}`
-  return lendMedia(
-    { pool, storage: into, clock: { now: () => now }, media, isReachable, signUrl },
-    jobId,
-    folder,
-  )
+  return lendMedia({ pool, storage: into, clock: { now: () => now }, isReachable, signUrl }, jobId)
 }
 
 const canvas = createCanvas(30, 20)
@@ -131,46 +125,19 @@ test('what is stored already is not sent there again', async () => {
   assert.equal(puts, 1)
 })
 
-test('a picture of a wanted type is the file itself, another is made into one, once, and is lent beside it', async () => {
+test('where upstreams cannot reach this server nothing is lent', async () => {
   const jobId = await newJob()
-  const lend = lender(jobId)
-  const file = await picture()
-  assert.equal(await lend.picture(file, ['image/jpeg', 'image/webp' as 'image/png']), file)
-  const [made, again] = await Promise.all([1, 2].map(() => lend.picture(file, ['image/jpeg', 'image/png'])))
-  assert.equal(made, again)
-  const { path, ...rest } = made!
-  // the address of the original would not lead to it
-  assert.deepEqual(rest, { kind: 'image', contentType: 'image/png', width: 30, height: 20 })
-  const keys = [keyOf(await lend.publish(file)), keyOf(await lend.publish(made!))]
-  assert.deepEqual(
-    keys.map((key) => key.split('.').at(-1)),
-    ['webp', 'png'],
-  )
-  assert.deepEqual((await stored(jobId)).sort(), keys.sort())
-})
-
-test('where upstreams cannot reach this server nothing is lent, and pictures are made all the same', async () => {
-  const jobId = await newJob()
-  const lend = lender(jobId, { isReachable: false })
-  const made = await lend.picture(await picture(), ['image/jpeg'])
-  assert.equal(made.contentType, 'image/jpeg')
-  assert.equal(await lend.publish(made), undefined)
+  assert.equal(await lender(jobId, { isReachable: false }).publish(await picture()), undefined)
   assert.deepEqual([await stored(jobId), await rows(jobId)], [[], []])
 })
 
-test('a picture that cannot be decoded is told from a file that cannot be had or stored now', async () => {
+test('a file that cannot be had or stored now says that nothing was sent', async () => {
   const jobId = await newJob()
-  const broken = await picture(webp.subarray(0, -5))
-  const lend = lendWithin(lender(jobId))
-  await assert.rejects(
-    lend.picture(broken, ['image/png']),
-    (error) => error instanceof MediaUnusable && error.file === broken,
-  )
-  const gone = { ...broken, path: join(folder, 'gone') }
-  await assert.rejects(lend.picture(gone, ['image/png']), NotSent)
-  await assert.rejects(lend.publish(gone), NotSent)
+  const file = await picture()
+  const gone = { ...file, path: join(folder, 'gone') }
+  await assert.rejects(lendWithin(lender(jobId)).publish(gone), NotSent)
   const full: Storage = { ...storage, put: () => Promise.reject(new Error('the disk is full')) }
-  await assert.rejects(lendWithin(lender(jobId, { into: full })).publish(broken), NotSent)
+  await assert.rejects(lendWithin(lender(jobId, { into: full })).publish(file), NotSent)
 })
 
 test('a storage that does not answer is not waited for beyond the time there is, nor is what it stores later forgotten', async () => {
@@ -221,7 +188,7 @@ test('a file that cannot be removed keeps its row, holds up no other, and goes w
   const jobId = await newJob()
   const lend = lender(jobId)
   const stuck = keyOf(await lend.publish(await picture()))
-  await lend.publish(await lend.picture(await picture(), ['image/png']))
+  await lend.publish(await picture(await canvas.encode('png'), 'image/png'))
   await end(jobId)
   const partly: Storage = {
     ...storage,

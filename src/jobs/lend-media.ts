@@ -1,36 +1,22 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
 import type { Db } from '../db.ts'
-import { type InputMedia, MediaUnusable, NotSent, type PrepareContext } from '../providers/provider.ts'
+import { type InputMedia, NotSent, type PrepareContext } from '../providers/provider.ts'
 import { withinTime } from '../time-limit.ts'
 import { uploadTypes } from '../uploads/types.ts'
 import type { JobContext } from './context.ts'
 
-export type LendMedia = Pick<PrepareContext, 'publish' | 'picture'>
+export type LendMedia = Pick<PrepareContext, 'publish'>
 
-type Lending = Pick<JobContext, 'pool' | 'storage' | 'clock' | 'media' | 'isReachable' | 'signUrl'>
+type Lending = Pick<JobContext, 'pool' | 'storage' | 'clock' | 'isReachable' | 'signUrl'>
 
 /** As long as the longest job may take at an upstream, and the line before it. */
 const lentForMs = 24 * 3_600_000
 /** All files of one call. It leaves a submit, whose own time this is part of, enough to be answered. */
 const lendLimitMs = 45_000
 
-/** How a job's input files get to its upstream. `folder` holds them while it is dispatched. */
-export function lendMedia(
-  { pool, storage, clock, media, isReachable, signUrl }: Lending,
-  jobId: string,
-  folder: string,
-): LendMedia {
-  // what is made for `prepare` serves `submit` too
-  const made = new Map<string, Promise<InputMedia>>()
-  const convert = async (...[file, types]: Parameters<LendMedia['picture']>): Promise<InputMedia> => {
-    const path = join(folder, randomUUID())
-    const { ok, ...found } = await media.convert(file.path, path, types)
-    if ('message' in found) throw new MediaUnusable(file, found.message)
-    // without the address of the original, where this is not
-    return { kind: 'image', path, ...found }
-  }
+/** How a job's input files get to its upstream. */
+export function lendMedia({ pool, storage, clock, isReachable, signUrl }: Lending, jobId: string): LendMedia {
   return {
     async publish(file) {
       if (!isReachable) return undefined
@@ -43,18 +29,11 @@ export function lendMedia(
       await noteLent(pool, key, jobId)
       return signUrl(`/files/${key}`, new Date(clock.now().getTime() + lentForMs))
     },
-    async picture(file, types) {
-      if (types.some((type) => type === file.contentType)) return file
-      const key = [file.path, ...types].join('\n')
-      const picture = made.get(key) ?? convert(file, types)
-      made.set(key, picture)
-      return picture
-    },
   }
 }
 
 /**
- * The same for one call of a provider: within its time, and throwing only what says that nothing was sent. `confirm` throws
+ * The same for one call of a provider: within its time, and throwing only NotSent. `confirm` throws
  * if nothing may be sent any more.
  */
 export function lendWithin(
@@ -71,13 +50,10 @@ export function lendWithin(
         return lent
       })
     } catch (error) {
-      throw error instanceof MediaUnusable ? error : new NotSent(error)
+      throw new NotSent(error)
     }
   }
-  return {
-    publish: (file) => inTime(() => lend.publish(file)),
-    picture: (file, types) => inTime(() => lend.picture(file, types)),
-  }
+  return { publish: (file) => inTime(() => lend.publish(file)) }
 }
 
 /** By its content, so that what is at a URL that was given away never changes. */

@@ -95,13 +95,14 @@ export type EventKind =
   | 'attempt_unknown'
   | 'attempt_absent'
   | 'held'
+  | 'media_made'
   | 'output_ready'
   | 'output_retried'
   | 'late_result'
 
 /**
  * Adds to a job's timeline, under the lock of its row. A job that is held again and again tells so once, until something
- * else happens to it.
+ * else happens to it; one whose files are made ready again tells that only where it is told something new.
  */
 export async function tell(
   db: Db,
@@ -116,8 +117,13 @@ export async function tell(
       insert into job_events (job_id, at, kind, detail)
       select job.id, $3::timestamptz, $2::job_event_kind, $4::jsonb
       from (select id from jobs where id = $1 for update) as job
-      where $2::job_event_kind <> 'held' or 'held' is distinct from (
-        select kind from job_events where job_id = $1 order by id desc limit 1)`,
+      where case $2::job_event_kind
+        when 'held' then 'held' is distinct from (
+          select kind from job_events where job_id = $1 order by id desc limit 1)
+        when 'media_made' then not exists (
+          select from job_events where job_id = $1 and kind = 'media_made' and detail = $4::jsonb)
+        else true
+      end`,
     values: [jobId, kind, at, detail ?? null],
   })
 }

@@ -6,9 +6,7 @@ const toleranceSeconds = 0.1
 
 /** Why a fetched file is outside the limits of its field, as a sentence for the customer. */
 export function outsideLimits(file: InputMedia, limits: MediaLimits): string | undefined {
-  const { types, minPixels = 0, minSeconds = 0, maxSeconds = Number.POSITIVE_INFINITY } = limits
-  if (types !== undefined && !types.includes(file.contentType))
-    return `The file is ${file.contentType}; this field takes ${types.join(' and ')}.`
+  const { minPixels = 0, minSeconds = 0, maxSeconds = Number.POSITIVE_INFINITY } = limits
   if (file.kind !== 'audio' && Math.min(file.width, file.height) < minPixels)
     return `The picture is ${file.width} × ${file.height}; each side must have at least ${minPixels} pixels.`
   if (file.kind === 'image') return undefined

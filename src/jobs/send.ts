@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Db, isTransient, isUnavailable, storable } from '../db.ts'
 import { durable } from '../fault-points.ts'
 import {
-  MediaUnusable,
   NotSent,
   type Provider,
   type ProviderRequest,
@@ -105,7 +104,7 @@ async function send(
   try {
     return await durable('upstream.submit', () => withinTime(submitLimitMs, submit))
   } catch (cause) {
-    const isUnsent = cause instanceof NotSent || cause instanceof MediaUnusable
+    const isUnsent = cause instanceof NotSent
     return { outcome: isUnsent ? 'unavailable' : 'unknown', cause }
   }
 }
@@ -127,9 +126,6 @@ async function settle(
   const { provider, route } = chosen.candidate
   const { job, attemptId } = sent
   const answer = { jobId: job.id, attemptId, at: clock.now() }
-  if (outcome.outcome === 'unavailable' && outcome.cause instanceof MediaUnusable) {
-    return refuse(context, chosen, sent, refusalOf(outcome.cause, sent.media))
-  }
   if (chosen.isFailing && ['accepted', 'refused', 'suspended', 'busy'].includes(outcome.outcome)) {
     await upstreamAnswered(pool, provider.name)
   }
@@ -183,13 +179,6 @@ async function refuse(
     if (elsewhere && others > 0) await sendAnew(client, job.id, 0)
     else await failJobWithin(client, job.id, { code, message }, answer.at)
   })
-}
-
-/** Not the upstream's word: it was asked nothing. */
-function refusalOf({ file, message }: MediaUnusable, media: ProviderRequest['media']): Refused {
-  const field = Object.keys(media).find((name) => media[name]?.includes(file))
-  const told = field === undefined ? message : `${field}: ${message}`
-  return { outcome: 'refused', code: 'INPUT_MEDIA_INVALID', message: told }
 }
 
 /** Tried again: at once where another upstream may take it, else after a while. */

@@ -1,5 +1,6 @@
 import { coalesce } from '../coalesce.ts'
 import type { Db } from '../db.ts'
+import type { MediaChange } from './clean-media.ts'
 import { type EventKind, transitions } from './life.ts'
 import type { JobStatus } from './read.ts'
 
@@ -35,6 +36,11 @@ const publicForms = {
     event: 'held',
     status: 'processing',
     message: 'What became of the job at the provider is not known: it is kept until that is clear.',
+  },
+  media_made: {
+    event: 'media_made',
+    status: 'processing',
+    message: 'Input files were made ready for the provider.',
   },
   output_ready: {
     event: 'output_ready',
@@ -111,6 +117,8 @@ interface EventRow {
   at: Date
   status: JobStatus | null
   failure: string | null
+  /** Of `media_made` alone. */
+  made: { files: MediaChange[] } | null
 }
 
 /**
@@ -125,10 +133,11 @@ export async function findEvents(db: Db, asked: Asked[]): Promise<JobEvent[][]> 
         (select before.to_status from job_events before
          where before.job_id = e.job_id and before.id <= e.id and before.to_status is not null
          order by before.id desc limit 1) as status,
-        case when e.kind = 'failed' then (select error_message from jobs where jobs.id = e.job_id) end as failure
+        case when e.kind = 'failed' then (select error_message from jobs where jobs.id = e.job_id) end as failure,
+        case when e.kind = 'media_made' then e.detail end as made
       from unnest($1::text[], $2::bigint[]) with ordinality as asked (job_id, after, place)
       cross join lateral (
-        select id, job_id, kind, at from job_events
+        select id, job_id, kind, at, detail from job_events
         where job_id = asked.job_id and id > asked.after
         order by id limit 500
       ) as e
@@ -139,9 +148,16 @@ export async function findEvents(db: Db, asked: Asked[]): Promise<JobEvent[][]> 
   return asked.map((_, index) => (found.get(index + 1) ?? []).map(toEvent))
 }
 
-function toEvent({ id, kind, at, status, failure }: EventRow): JobEvent {
+function toEvent({ id, kind, at, status, failure, made }: EventRow): JobEvent {
   const form = publicForms[kind]
-  return { id, event: form.event, status: status ?? form.status, message: failure ?? form.message, at }
+  const message =
+    failure ?? (made === null ? form.message : `${form.message} ${made.files.map(said).join(' ')}`)
+  return { id, event: form.event, status: status ?? form.status, message, at }
+}
+
+function said({ media, from, to, changes }: MediaChange): string {
+  const type = from === to ? from : `${from} to ${to}`
+  return `${media}: ${[type, ...changes].join(', ')}.`
 }
 
 /** How a job stands that is older than timelines and has none, as its only event; everything else comes after it. */

@@ -1,7 +1,7 @@
 import { type Canvas, createCanvas, type Image } from '@napi-rs/canvas'
 
 const jpegQuality = 85
-const pictureQuality = 92
+const pictureQuality = 95
 const thumbnailWidth = 480
 
 /** Poster and thumbnail of a video's frame. */
@@ -31,16 +31,28 @@ export async function drawThumbnail(
   return scaled(step, width, height).encode('jpeg', jpegQuality)
 }
 
-/** The whole picture, upright. A JPEG is drawn on white. */
+/** The picture in a size, over white. */
 export async function encodePicture(
   picture: Canvas | Image,
   type: 'image/jpeg' | 'image/png',
+  { width, height }: { width: number; height: number },
 ): Promise<Uint8Array> {
+  const canvas = scaled(picture, width, height)
+  return type === 'image/jpeg' ? canvas.encode('jpeg', pictureQuality) : canvas.encode('png')
+}
+
+/** Whether nothing shines through. Looks at some rows at a time, as all pixels at once take as much memory as the picture. */
+export function isOpaque(picture: Canvas | Image): boolean {
+  const rows = 64
   const { width, height } = picture
-  if (type === 'image/jpeg') return scaled(picture, width, height).encode('jpeg', pictureQuality)
-  const canvas = createCanvas(width, height)
-  canvas.getContext('2d').drawImage(picture, 0, 0)
-  return canvas.encode('png')
+  for (let top = 0; top < height; top += rows) {
+    const context = createCanvas(width, rows).getContext('2d')
+    const shown = Math.min(rows, height - top)
+    context.drawImage(picture, 0, top, width, shown, 0, 0, width, shown)
+    const { data } = context.getImageData(0, 0, width, shown)
+    for (let at = 3; at < data.length; at += 4) if (data[at] !== 255) return false
+  }
+  return true
 }
 
 /** How bright a picture is on average and how much that varies over it, both on a scale of 0 to 255. */

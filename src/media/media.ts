@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises'
 import { Piscina } from 'piscina'
 import { limitedTo } from '../limited-to.ts'
 import type { InputCheck } from './check.ts'
-import type { Conversion, PictureType } from './convert.ts'
+import type { Cleaned } from './clean-picture.ts'
 import { defaultMaxPixels, type InputKind } from './image.ts'
 import type { Inspection } from './inspect.ts'
 
@@ -13,8 +13,18 @@ export interface Media {
   checkInput(path: string, kinds: InputKind[]): Promise<InputCheck>
   /** What a finished output is, with its poster and thumbnail. */
   inspect(path: string): Promise<Inspection>
-  /** Makes a picture of one of these types, at `target`. */
-  convert(path: string, target: string, types: PictureType[]): Promise<Conversion>
+  /** Makes of a picture what an upstream may have, at `target`: of one of these types, and nothing but the picture. */
+  cleanPicture(
+    path: string,
+    target: string,
+    types: readonly string[],
+  ): Promise<Cleaned<{ width: number; height: number }>>
+  /** The same of a film or a sound, which was found to be of a type. */
+  cleanFilm(
+    file: { path: string; contentType: string },
+    target: string,
+    types: readonly string[],
+  ): Promise<Cleaned<object>>
   close(): Promise<void>
 }
 
@@ -36,7 +46,7 @@ export function createMedia(options: { maxPixels?: number; taskTimeLimitMs?: num
   pool.on('error', () => {})
   // Our own queue before the pool's, so that a task's time starts with the task and not with its waiting.
   const queue = limitedTo(1)
-  const run = <T extends InputCheck | Inspection | Conversion>(name: string, path: string, more = {}) =>
+  const run = <T extends InputCheck | Inspection | Cleaned<object>>(name: string, path: string, more = {}) =>
     queue(async (): Promise<T | { ok: false; message: string }> => {
       // An error loses its code on the way out of a thread, so that a file which is not there is met here.
       await access(path)
@@ -61,7 +71,9 @@ export function createMedia(options: { maxPixels?: number; taskTimeLimitMs?: num
   return {
     checkInput: (path, kinds) => run<InputCheck>('checkInput', path, { kinds }),
     inspect: (path) => run<Inspection>('inspect', path),
-    convert: (path, target, types) => run<Conversion>('convert', path, { target, types }),
+    cleanPicture: (path, target, types) => run('cleanPicture', path, { target, types }),
+    cleanFilm: ({ path, contentType: found }, target, types) =>
+      run('cleanFilm', path, { target, types, found }),
     close: () => pool.destroy(),
   }
 }

@@ -1,6 +1,7 @@
 import { checkInputHere } from './check.ts'
-import { convertHere, type PictureType } from './convert.ts'
-import type { InputKind } from './image.ts'
+import { cleanFilmHere } from './clean-film.ts'
+import { cleanPictureHere } from './clean-picture.ts'
+import type { InputKind, MediaType } from './image.ts'
 import { inspectHere } from './inspect.ts'
 
 interface Task {
@@ -17,7 +18,17 @@ export function inspect({ path, maxPixels }: Task) {
   return inspectHere(path, maxPixels)
 }
 
-/** Makes a picture of another type. */
-export function convert({ path, ...options }: Task & { target: string; types: PictureType[] }) {
-  return convertHere(path, options)
+interface Cleaning extends Task {
+  target: string
+  types: readonly string[]
+}
+
+/** Makes of a picture what an upstream may have. */
+export function cleanPicture({ path, ...options }: Cleaning) {
+  return cleanPictureHere(path, options)
+}
+
+/** The same of a film or a sound. */
+export function cleanFilm({ path, ...options }: Cleaning & { found: MediaType }) {
+  return cleanFilmHere(path, options)
 }

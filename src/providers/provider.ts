@@ -4,8 +4,9 @@ import type { JobFailureCode } from '../errors.ts'
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 /**
- * An input file that the gateway has fetched and checked. The file is removed once `submit` has returned. `sourceUrl` is where
- * the customer has it: what is there may have changed since.
+ * An input file as the upstream may have it: fetched, checked, and made into a type that it takes, with nothing in it but the
+ * picture or sound. The file is removed once `submit` has returned. `sourceUrl` is where the customer has it, of a film that
+ * can only be passed on by that: what is there may have changed since.
  */
 export type InputMedia = { path: string; contentType: string; sourceUrl?: string } & (
   | { kind: 'image'; width: number; height: number }
@@ -44,9 +45,12 @@ export interface CallContext {
   signal: AbortSignal
 }
 
+/** The types of files that an upstream takes, the most welcome one first. */
+export type MediaTypes = Record<InputMedia['kind'], readonly string[]>
+
 /**
- * `publish` and `picture` are called before anything is sent: a submit in which one of them throws has sent nothing. What they
- * throw is let through, or handed on as the `cause` of `unavailable`.
+ * `publish` is called before anything is sent: a submit in which it throws has sent nothing. What it throws is let through, or
+ * handed on as the `cause` of `unavailable`.
  */
 export interface PrepareContext extends CallContext {
   /**
@@ -54,29 +58,13 @@ export interface PrepareContext extends CallContext {
    * this server can't be reached from outside.
    */
   publish(file: InputMedia): Promise<string | undefined>
-  /**
-   * The picture as one of these types: the file itself where it is one, else made from it, upright, the first frame of a moving
-   * one: a PNG, or where that is not wanted or larger than 10 MB a JPEG.
-   */
-  picture(file: InputMedia, types: ('image/jpeg' | 'image/png')[]): Promise<InputMedia>
 }
 
-/** Thrown by `publish` and `picture` where they can't be done now. The job is sent later: the upstream has failed in nothing. */
+/** Thrown by `publish` where it can't be done now. The job is sent later: the upstream has failed in nothing. */
 export class NotSent extends Error {
   constructor(cause: unknown) {
     super('an input file could not be made ready', { cause })
     this.name = 'NotSent'
-  }
-}
-
-/** Thrown by `picture` for one that is no use: the job is refused. `message` is for the customer. */
-export class MediaUnusable extends Error {
-  readonly file: InputMedia
-
-  constructor(file: InputMedia, message: string) {
-    super(message)
-    this.name = 'MediaUnusable'
-    this.file = file
   }
 }
 
@@ -203,6 +191,10 @@ export interface Provider {
   name: string
   /** By which its accounts can be told apart: that a job is absent only the account that it was sent with can say. */
   account?: string
+  /** Types of files that it takes; where it does not say, JPEG and PNG, MP4, MP3 and WAV. */
+  takes?: Partial<MediaTypes>
+  /** It reads films from where they lie, and needs no address at which to fetch them. */
+  readsFiles?: true
   /** What of the input it can't do on this route; undefined if it can do all of it. Asked before the job is charged for. */
   fits?(job: Pick<JobDescription, 'route' | 'input'>): Unfit | undefined
   /** How long the job must still wait before it may be sent, in ms; 0 sends it now. */

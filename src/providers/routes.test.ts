@@ -44,7 +44,6 @@ for (const { title, name, start, keys } of servers) {
         signal: AbortSignal.timeout(120_000),
         callbackUrl: undefined,
         publish: files.publish,
-        picture: async (file) => file,
       }
       try {
         for (const [index, { model, version, route }] of own.entries()) {

@@ -320,8 +320,7 @@ async function urlsOf(
   context: PrepareContext,
 ): Promise<Record<string, string[]>> {
   const urlOf = async (file: InputMedia) => {
-    const sent = file.kind === 'image' ? await context.picture(file, ['image/jpeg', 'image/png']) : file
-    const url = (await context.publish(sent)) ?? file.sourceUrl
+    const url = (await context.publish(file)) ?? file.sourceUrl
     if (url === undefined) throw new Error('a file of unknown origin, and no address to publish it at')
     return url
   }

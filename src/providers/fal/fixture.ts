@@ -21,7 +21,6 @@ export function contextOf(options: Partial<SubmitContext> = {}): SubmitContext {
     signal: AbortSignal.timeout(10_000),
     callbackUrl: undefined,
     publish: async ({ path }) => `https://films.example.com${path}`,
-    picture: async (file) => file,
     ...options,
   }
 }

@@ -95,10 +95,9 @@ export async function sendMedia(
 }
 
 async function pictureUrl(file: InputMedia, context: PrepareContext): Promise<string> {
-  const picture = await context.picture(file, ['image/jpeg', 'image/png'])
-  const url = await context.publish(picture)
+  const url = await context.publish(file)
   if (url !== undefined) return url
-  return `data:${picture.contentType};base64,${(await readFile(picture.path)).toString('base64')}`
+  return `data:${file.contentType};base64,${(await readFile(file.path)).toString('base64')}`
 }
 
 // A film is too much for a request's body: where this server can't be reached it is fetched where the customer has it.

@@ -40,7 +40,6 @@ export function contextOf(options: Partial<SubmitContext> = {}): SubmitContext {
     signal: AbortSignal.timeout(20_000),
     callbackUrl: undefined,
     publish: async () => undefined,
-    picture: async (file) => file,
     ...options,
   }
 }

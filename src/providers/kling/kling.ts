@@ -68,6 +68,7 @@ function open(settings: UpstreamSettings, clock: Clock = systemClock): Provider 
     account: accountOf('kling', settings.apiKey ?? settings.accessKey ?? ''),
     // the vendor keeps jobs in a line of its own
     timeLimitMs: () => 60 * 60_000,
+    takes: { video: ['video/mp4', 'video/quicktime'] },
     pollBatch: 20,
     settleMs: 2 * 60_000,
     fits(job) {

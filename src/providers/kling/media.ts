@@ -129,6 +129,5 @@ export async function sayMedia(
 
 /** A URL, or base64 without a prefix, which the vendor would take for part of it. */
 export async function sayPicture(file: InputMedia, context: PrepareContext): Promise<string> {
-  const usable = await context.picture(file, ['image/jpeg', 'image/png'])
-  return (await context.publish(usable)) ?? (await readFile(usable.path)).toString('base64')
+  return (await context.publish(file)) ?? (await readFile(file.path)).toString('base64')
 }

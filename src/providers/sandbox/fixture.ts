@@ -77,7 +77,6 @@ export const submitContext: SubmitContext = {
   ...callContext,
   callbackUrl: 'https://gateway.example/callback',
   publish: async () => undefined,
-  picture: async (file) => file,
 }
 
 /** How one job stands. */

@@ -47,6 +47,8 @@ export type Sandbox = Provider & {
 }
 
 /** Work per thread that may wait for it, well within a job's time limit. */
+/** None of them is heard: that there is one is enough. */
+const soundTypes = ['audio/mpeg', 'audio/wav', 'audio/mp4', 'audio/ogg', 'audio/flac', 'audio/aac']
 const queueMsPerThread = 60_000
 const busyDelayMs = 500
 const longestBusyDelayMs = 60_000
@@ -190,6 +192,8 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
       // the longer it has waited the longer until it asks again, so that a long line asks seldom
       return Math.min(longestBusyDelayMs, Math.max(busyDelayMs, waitedMs / 4))
     },
+    takes: { video: ['video/mp4', 'video/quicktime', 'video/webm'], audio: soundTypes },
+    readsFiles: true,
     pollBatch: 100,
     // What a submit that was given up still writes belongs to the same job, and is found by the next one.
     settleMs: 0,

@@ -1,0 +1,169 @@
+import './vorbis.ts'
+import { copyFile, open, stat } from 'node:fs/promises'
+import {
+  AdtsOutputFormat,
+  type AudioCodec,
+  Conversion,
+  FilePathTarget,
+  FlacOutputFormat,
+  Mp3OutputFormat,
+  Mp4OutputFormat,
+  OggOutputFormat,
+  Output,
+  type OutputFormat,
+  type VideoCodec,
+  WavOutputFormat,
+  WebMOutputFormat,
+} from 'mediabunny'
+import type { Cleaned } from './clean-picture.ts'
+import { scrubIndex, type Zeros } from './films/scrub.ts'
+import { openMedia } from './frames.ts'
+import { maxInputBytes } from './image.ts'
+import { kindOf, type MediaType, mayBe } from './types.ts'
+
+/** How a file of a type is written, and which codecs may be in it as they are; others are made into the first. */
+interface Writing {
+  format: () => OutputFormat
+  video?: VideoCodec[]
+  audio: AudioCodec[]
+}
+
+const writings: Partial<Record<MediaType, Writing>> = {
+  'video/mp4': { format: () => new Mp4OutputFormat(), video: ['avc', 'hevc'], audio: ['aac', 'mp3'] },
+  'video/webm': {
+    format: () => new WebMOutputFormat(),
+    video: ['vp9', 'vp8', 'av1'],
+    audio: ['opus', 'vorbis'],
+  },
+  'audio/mp4': { format: () => new Mp4OutputFormat(), audio: ['aac'] },
+  'audio/mpeg': { format: () => new Mp3OutputFormat({ xingHeader: false }), audio: ['mp3'] },
+  'audio/wav': { format: () => new WavOutputFormat(), audio: ['pcm-s16', 'pcm-s24', 'pcm-f32', 'pcm-u8'] },
+  'audio/aac': { format: () => new AdtsOutputFormat(), audio: ['aac'] },
+  'audio/ogg': { format: () => new OggOutputFormat(), audio: ['opus', 'vorbis'] },
+  'audio/flac': { format: () => new FlacOutputFormat(), audio: ['flac'] },
+}
+const mostBoxes = 100_000
+const mostIndexBytes = 64 * 1024 * 1024
+
+/**
+ * Writes to `target` what an upstream may have of a film or sound: without tags, places, devices and further tracks. Where the
+ * type may stay, the pictures and sounds do, too; else they are copied into the other container, and only what can't be in
+ * that is encoded anew.
+ */
+export async function cleanFilmHere(
+  path: string,
+  { target, types, found }: { target: string; types: readonly string[]; found: MediaType },
+): Promise<Cleaned<object>> {
+  const isIso = mayBe('video/mp4', found)
+  const stays = types.includes(found) ? found : undefined
+  // M4V is MP4 by another name
+  const contentType =
+    stays ?? (found === 'video/x-m4v' && types.includes('video/mp4') ? 'video/mp4' : undefined)
+  if (isIso && contentType !== undefined) return scrub(path, target, contentType)
+  const wanted = stays ?? (await bestOf(path, types))
+  const writing = wanted && writings[wanted as MediaType]
+  if (!wanted || !writing) return { ok: false, message: `The provider takes ${types.join(' and ')} alone.` }
+  let encoded: string[]
+  try {
+    encoded = await rewrite(path, target, writing)
+  } catch (error) {
+    // a full disk is no fault of the file
+    if (error instanceof Error && 'syscall' in error) throw error
+    return { ok: false, message: `It could not be made into ${wanted}, which the provider takes.` }
+  }
+  if ((await stat(target)).size > maxInputBytes[kindOf(wanted as MediaType)]) {
+    return {
+      ok: false,
+      message: `As ${wanted}, which the provider takes, it would be too large: give a shorter one.`,
+    }
+  }
+  const changes = encoded.length > 0 ? [`${encoded.join(' and ')} encoded anew`] : ['copied without metadata']
+  return { ok: true, contentType: wanted as MediaType, changes }
+}
+
+/** The first type that needs no new encoding of the sound, else the first. */
+async function bestOf(path: string, types: readonly string[]): Promise<string | undefined> {
+  using input = openMedia(path)
+  const codec = await (await input.getPrimaryAudioTrack())?.getCodec()
+  const writable = types.filter((type) => writings[type as MediaType] !== undefined)
+  return writable.find((type) => codec && writings[type as MediaType]!.audio.includes(codec)) ?? writable[0]
+}
+
+/** Answers what could not be copied. */
+async function rewrite(path: string, target: string, { format, video, audio }: Writing): Promise<string[]> {
+  // the native codecs do not keep a thread alive that waits for nothing else
+  const alive = setInterval(() => {}, 60_000)
+  const encoded: string[] = []
+  const keep = <Codec extends string>(codec: Codec | null, codecs: Codec[], what: string) => {
+    if (codec !== null && codecs.includes(codec)) return codec
+    encoded.push(what)
+    return codecs[0]!
+  }
+  try {
+    using input = openMedia(path)
+    const output = new Output({ format: format(), target: new FilePathTarget(target) })
+    const picture = video && (await input.getPrimaryVideoTrack())
+    const sound = await input.getPrimaryAudioTrack()
+    const conversion = await Conversion.init({
+      input,
+      output,
+      tags: {},
+      video: async (track) =>
+        track === picture
+          ? { codec: keep(await track.getCodec(), video!, 'the picture'), bitrate: 8_000_000 }
+          : { discard: true },
+      audio: async (track) =>
+        track === sound
+          ? { codec: keep(await track.getCodec(), audio, 'the sound'), bitrate: 192_000 }
+          : { discard: true },
+      showWarnings: false,
+    })
+    if (!conversion.isValid) throw new Error('no track of the file can be written')
+    await conversion.execute()
+    return encoded
+  } finally {
+    clearInterval(alive)
+  }
+}
+
+/** A copy in which only metadata were overwritten. */
+async function scrub(path: string, target: string, contentType: MediaType): Promise<Cleaned<object>> {
+  await copyFile(path, target)
+  await using file = await open(target, 'r+')
+  const { size } = await file.stat()
+  let hasChanged = false
+  const zeros: Zeros[] = []
+  const header = Buffer.alloc(16)
+  for (let at = 0, boxes = 0; at + 8 <= size && boxes < mostBoxes; boxes += 1) {
+    await file.read(header, 0, 16, at)
+    const short = header.readUInt32BE(0)
+    const length = short === 1 ? Number(header.readBigUInt64BE(8)) : short === 0 ? size - at : short
+    if (length < 8) break
+    const type = header.toString('latin1', 4, 8)
+    if (['moov', 'moof', 'meta', 'uuid', 'emsg', 'udta'].includes(type)) {
+      const bytes = Buffer.alloc(Math.min(length, size - at))
+      if (bytes.length > mostIndexBytes) return { ok: false, message: 'The index of the film is too large.' }
+      await file.read(bytes, 0, bytes.length, at)
+      const before = Buffer.from(bytes)
+      zeros.push(...scrubIndex(bytes))
+      hasChanged ||= !before.equals(bytes)
+      await file.write(bytes, 0, bytes.length, at)
+    } else if (type === 'ftyp' && contentType === 'video/mp4' && header.toString('latin1', 8, 11) === 'M4V') {
+      await file.write(Buffer.from('mp42'), 0, 4, at + 8)
+    } else if (type === 'free' || type === 'skip') {
+      await overwrite(file, { at: at + 8, bytes: Math.min(length, size - at) - 8 })
+    }
+    at += length
+  }
+  for (const part of zeros) {
+    if (part.at >= 0 && part.at + part.bytes <= size) await overwrite(file, part)
+  }
+  return { ok: true, contentType, changes: hasChanged ? ['metadata removed'] : [] }
+}
+
+async function overwrite(file: Awaited<ReturnType<typeof open>>, { at, bytes }: Zeros): Promise<void> {
+  const block = Buffer.alloc(Math.min(bytes, 1_048_576))
+  for (let done = 0; done < bytes; done += block.length) {
+    await file.write(block, 0, Math.min(block.length, bytes - done), at + done)
+  }
+}
