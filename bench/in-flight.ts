@@ -221,6 +221,8 @@ async function submitSome(submitPool: pg.Pool, customers: Customer[], committed:
       webhookUrl: undefined,
       costMicroCents: 420_000n,
       priceBasis: 'list',
+      routes: null,
+      limits: [],
       createdAt: now,
       estimatedCompletionAt: now,
       idempotency: undefined,

@@ -67,6 +67,8 @@ function submission(customer: Customer): Submission {
     webhookUrl: undefined,
     costMicroCents,
     priceBasis: 'list',
+    routes: null,
+    limits: [],
     createdAt: now,
     estimatedCompletionAt: now,
     idempotency: undefined,

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { parseRange } from './addresses.ts'
 import { durableSteps, isFaultPoint } from './fault-points.ts'
+import { type Percent, percent } from './pricing/margin.ts'
 
 export const roles = ['all', 'api', 'worker'] as const
 export const whenSuspended = ['refuse', 'hold'] as const
@@ -32,6 +33,8 @@ export interface Config {
   /** Those that have credentials. */
   upstreams: Partial<Record<UpstreamName, UpstreamConfig>>
   allowPrivateNetwork: boolean
+  /** Unset: routes are taken whatever they leave of the price. */
+  minMargin: Percent | undefined
   /** Addresses and ranges of proxies whose word about the client is believed; none: nobody's. */
   trustedProxies: string[]
   /** The one header that is read of theirs. */
@@ -97,6 +100,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
       origin('PUBLIC_URL', read('PUBLIC_URL')) ?? (portNumber === 0 ? undefined : originOf(host, portNumber)),
     s3: s3Settings(read),
     upstreams: upstreams(read),
+    minMargin: minMargin(read('FILMGATE_MIN_MARGIN')),
     allowPrivateNetwork: flag('FILMGATE_ALLOW_PRIVATE_NETWORK', read('FILMGATE_ALLOW_PRIVATE_NETWORK')),
     trustedProxies: trustedProxies(read('FILMGATE_TRUSTED_PROXIES')),
     proxyHeader: oneOf(
@@ -126,6 +130,15 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
 /** `http://host:port`, with the brackets that an IPv6 address needs. */
 export function originOf(host: string, port: number): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function minMargin(text: string | undefined): Percent | undefined {
+  if (text === undefined) return undefined
+  const found = percent(text)
+  if (found !== undefined && Math.abs(Number(text)) <= (text.startsWith('-') ? 1_000 : 100)) return found
+  throw new ConfigError(
+    `FILMGATE_MIN_MARGIN is "${text}": give per cent from -1000 to 100 as a plain decimal, like 20 or 12.5`,
+  )
 }
 
 function port(name: string, text: string): number {

@@ -14,6 +14,8 @@ import type { BodyTimes } from './http/bodies.ts'
 import { createProxies } from './http/client-address.ts'
 import { startChecks } from './jobs/check-upstreams.ts'
 import { createExpectations } from './jobs/expectations.ts'
+import { createIdempotency } from './jobs/idempotency.ts'
+import { listMargins, warnOfLosses } from './jobs/margins.ts'
 import { createGetJob } from './jobs/read.ts'
 import { createCandidates, createRouteRecords } from './jobs/routes.ts'
 import { announceServer, describeUpstreams, forgetServers } from './jobs/servers.ts'
@@ -22,13 +24,11 @@ import { probeSuspended, releaseProbe } from './jobs/suspensions.ts'
 import { createReadEvents } from './jobs/timeline.ts'
 import { createJobWatch } from './jobs/watch.ts'
 import { startWorker } from './jobs/worker.ts'
-import { findReplay } from './jobs/write-batch.ts'
 import { createLinks } from './links.ts'
 import { createMedia } from './media/media.ts'
 import { migrate } from './migrate.ts'
 import { assertPublicUrl, createOutbound } from './outbound.ts'
-import { createPolicySource } from './policy/policy.ts'
-import { createRateLimits } from './policy/rate-limits.ts'
+import { createPolicySource, loadPolicy } from './policy/policy.ts'
 import { createRequestLimit } from './policy/request-limit.ts'
 import type { Provider } from './providers/provider.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
@@ -140,6 +140,15 @@ async function start(
   const providers: Provider[] = [sandbox, ...upstreams]
   const provider = (name: string) => providers.find((candidate) => candidate.name === name)
   const candidates = createCandidates(sandbox, upstreams, routesOf(options))
+  if (upstreams.length > 0 && config.role !== 'worker') {
+    const { minMargin } = config
+    const margins = listMargins(catalogue, await loadPolicy(pool), { minMargin, routesOf: routesOf(options) })
+    warnOfLosses(
+      log,
+      margins,
+      upstreams.map(({ name }) => name),
+    )
+  }
   const links = createLinks({ publicUrl: config.publicUrl, secret: signingSecret, clock })
 
   // stopped last to first: no more requests, then no more tasks
@@ -174,11 +183,10 @@ async function start(
         getJob: createGetJob(lookupPool),
         readEvents: createReadEvents(lookupPool),
         watch: createJobWatch(lookupPool, log),
-        rateLimits: createRateLimits(pool),
         expectations,
         authenticate: createAuthenticate(lookupPool, policies, clock),
         submit: createSubmit(submitPool, log),
-        findReplay: (...asked) => findReplay(pool, ...asked),
+        idempotency: createIdempotency(lookupPool),
         quoteSecret: signingSecret,
         corsOrigins: config.corsOrigins,
         requestLimit: createRequestLimit(config.requestsPerMinute),
@@ -195,6 +203,7 @@ async function start(
             ),
           release: (jobId) => releaseProbe(pool, jobId),
         },
+        minMargin: config.minMargin,
         ...links,
       },
       log,

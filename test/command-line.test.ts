@@ -45,6 +45,7 @@ const commands = [
   'price markup list',
   'price markup remove',
   'ledger verify',
+  'margin',
   'job show',
   'job list',
   'job refund',

@@ -149,8 +149,8 @@ const requests: Record<ApiErrorCode, () => Promise<Answer>> = {
   },
   async RATE_LIMIT_EXCEEDED() {
     const { key } = await createKey(pool, { userId: customer.userId, mode: 'test', requestsPerMinute: 1 })
-    await list(key)
-    return list(key)
+    await submit(seed, key)
+    return submit(seed, key)
   },
   async PROVIDER_UNAVAILABLE() {
     return submit(seed, (await makeCustomer(pool, { mode: 'live' })).key)

@@ -19,16 +19,15 @@ import { acceptJob } from '../src/jobs/accept.ts'
 import type { JobContext } from '../src/jobs/context.ts'
 import { claimJob, dispatchJob } from '../src/jobs/dispatch.ts'
 import { estimateJob } from '../src/jobs/estimate.ts'
+import { createIdempotency } from '../src/jobs/idempotency.ts'
 import { createGetJob } from '../src/jobs/read.ts'
 import { failJob } from '../src/jobs/settle.ts'
 import { createSubmit } from '../src/jobs/submit.ts'
 import { reviveJobs } from '../src/jobs/sweep.ts'
 import type { Submission } from '../src/jobs/write-batch.ts'
-import { findReplay } from '../src/jobs/write-batch.ts'
 import { createMedia } from '../src/media/media.ts'
 import { createOutbound } from '../src/outbound.ts'
 import { createPolicySource } from '../src/policy/policy.ts'
-import { createRateLimits } from '../src/policy/rate-limits.ts'
 import type { Provider } from '../src/providers/provider.ts'
 import { freeTasksOfDead, startHeartbeat } from '../src/queue/heartbeat.ts'
 import { startRunner } from '../src/queue/runner.ts'
@@ -70,6 +69,8 @@ function submission(customer: Customer, idempotency?: Submission['idempotency'])
     webhookUrl: undefined,
     costMicroCents: cost,
     priceBasis: 'list',
+    routes: null,
+    limits: [],
     createdAt: now,
     estimatedCompletionAt: now,
     idempotency,
@@ -223,10 +224,9 @@ test('a request that comes again with its key is replayed even when its quote is
     clock: { now: () => now },
     outbound,
     submit: createSubmit(submitPool, log),
-    findReplay: (...asked: Parameters<typeof findReplay> extends [unknown, ...infer Rest] ? Rest : never) =>
-      findReplay(pool, ...asked),
+    idempotency: createIdempotency(pool),
+    minMargin: undefined,
     quoteSecret: 'secret',
-    rateLimits: createRateLimits(pool),
     expectations: { completionMs: () => 60_000 },
     candidates: routesTo(provider).candidates,
     whenSuspended: 'refuse' as const,
@@ -235,12 +235,13 @@ test('a request that comes again with its key is replayed even when its quote is
   const seed = seedBody(textToVideo)
   const { quote } = estimateJob(context, caller, seed)
   const request = { ...seed, quoteId: quote!.quoteId }
+  const sent = { body: request, read: () => request }
   const options = { requestId: 'req_1', idempotencyKey: 'order-7' }
-  const first = await acceptJob(context, caller, request, options)
+  const first = await acceptJob(context, caller, sent, options)
   now = new Date(now.getTime() + 16 * 60_000)
-  const again = await acceptJob(context, caller, request, { ...options, requestId: 'req_2' })
+  const again = await acceptJob(context, caller, sent, { ...options, requestId: 'req_2' })
   assert.deepEqual(again, { ...first, replayed: true })
-  await assert.rejects(acceptJob(context, caller, request, { ...options, idempotencyKey: 'order-8' }), {
+  await assert.rejects(acceptJob(context, caller, sent, { ...options, idempotencyKey: 'order-8' }), {
     code: 'QUOTE_EXPIRED',
   })
   assert.equal(await balanceOf(pool, customer.accountId), 10_000_000n - cost)

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createKey } from '../src/accounts/keys.ts'
 import { assignSegment, createSegment } from '../src/accounts/segments.ts'
-import { allowModel } from '../src/accounts/users.ts'
+import { allowModel, changeUser } from '../src/accounts/users.ts'
 import { loadCatalogue } from '../src/catalogue/load.ts'
+import { debit } from '../src/ledger/by-hand.ts'
+import { credit } from '../src/ledger/ledger.ts'
 import { removeOverride, setOverride } from '../src/policy/price-overrides.ts'
 import { setVersion, setVisibility } from '../src/policy/settings.ts'
 import type { PriceOverride, PriceTerms } from '../src/pricing/override.ts'
 import { balanceOf, type Customer, cloneDatabase, ledgerProblems, makeCustomer } from './database.ts'
-import { type Answer, type Gateway, startGateway } from './gateway.ts'
+import { type Answer, startGateway } from './gateway.ts'
 import { imageToVideo, textToVideo } from './seeds.ts'
 import { until } from './until.ts'
 
@@ -499,30 +501,70 @@ async function limitedKey(requestsPerMinute: number) {
   return { customer, key }
 }
 
-test('the limit of a key counts all that it is used for, and starts anew with the next window', async () => {
-  const { customer, key } = await limitedKey(4)
-  for (const path of ['/v1/jobs', '/v1/models', '/v1/catalog/models']) {
+test('the limit of a key counts the jobs that it was given, and nothing else', async () => {
+  const { customer, key } = await limitedKey(2)
+  for (const path of ['/v1/jobs', '/v1/models', '/v1/catalog/models', '/v1/jobs']) {
     assert.equal((await get(path, key)).status, 200, path)
   }
-  // one that is refused for another reason counts as well
-  assert.equal(codeOf(await post('submit', key, {})), 'VALIDATION_ERROR')
-  isLimited(await post('submit', key, body()), 4, 'minute')
-  isLimited(await get('/v1/catalog/models', key), 4, 'minute')
-  assert.equal((await get('/v1/jobs', customer.key)).status, 200, 'the other key of the same user')
-  assert.equal((await get('/v1/catalog/models', undefined)).status, 200, 'no key at all')
-  await endWindows()
+  // what is refused takes nothing, whatever it is refused for
+  for (const [wrong, code] of [
+    [{}, 'VALIDATION_ERROR'],
+    [body({ input: {} }), 'INVALID_INPUT'],
+    [body({ maxCostMicroCents: 1 }), 'COST_LIMIT_EXCEEDED'],
+    [body({ quoteId: 'quote_1' }), 'QUOTE_MISMATCH'],
+  ] as const) {
+    assert.equal(codeOf(await post('submit', key, wrong)), code)
+  }
+  assert.equal((await post('submit', key, body())).status, 200)
+  const headers = { 'idempotency-key': 'second' }
+  const taken = await post('submit', key, body(), headers)
+  assert.equal(taken.status, 200)
+  isLimited(await post('submit', key, body()), 2, 'minute')
+  assert.equal((await post('submit', key, body(), headers)).body.jobId, taken.body.jobId)
   assert.equal((await get('/v1/jobs', key)).status, 200)
+  assert.equal((await post('submit', customer.key, body())).status, 200, 'the other key of the same user')
+  await endWindows()
+  assert.equal((await post('submit', key, body())).status, 200)
 })
 
-test('of requests that arrive together at two servers exactly as many pass as may', async () => {
-  const { key } = await limitedKey(7)
-  const asked = Array.from({ length: 30 }, (_, index) => {
-    const server: Gateway = index % 2 === 0 ? gateway : second
-    return server.call('GET', '/v1/jobs', { key })
-  })
+test('what the balance or the jobs at once refuse takes no place in a limit', async () => {
+  const { customer, key } = await limitedKey(1)
+  await changeUser(pool, customer.userId, { concurrencyLimit: 1 })
+  const { body: job } = await post('submit', customer.key, body())
+  assert.equal(codeOf(await post('submit', key, body())), 'CONCURRENT_JOBS_EXCEEDED')
+  assert.equal((await gateway.call('POST', `/v1/jobs/${job.jobId}/cancel`, { key })).status, 200)
+  const owner = { userId: customer.userId, mode: 'test' as const }
+  await debit(pool, owner, await balanceOf(pool, customer.accountId), { mayOwe: false })
+  assert.equal(codeOf(await post('submit', key, body())), 'INSUFFICIENT_BALANCE')
+  await credit(pool, owner, 10_000_000n, undefined)
+  assert.equal((await post('submit', key, body())).status, 200)
+  isLimited(await post('submit', key, body()), 1, 'minute')
+})
+
+test('of 100 submits at once at two servers exactly ten pass a limit of ten', async () => {
+  const { customer, key } = await limitedKey(10)
+  await credit(pool, { userId: customer.userId, mode: 'test' }, 100_000_000n, undefined)
+  const before = await balanceOf(pool, customer.accountId)
+  const asked = Array.from({ length: 100 }, (_, index) =>
+    [gateway, second][index % 2]!.call('POST', '/v1/jobs/submit', { key, body: body() }),
+  )
   const statuses = (await Promise.all(asked)).map(({ status }) => status)
-  assert.equal(statuses.filter((status) => status === 200).length, 7)
-  assert.equal(statuses.filter((status) => status === 429).length, 23)
+  assert.equal(statuses.filter((status) => status === 200).length, 10)
+  assert.equal(statuses.filter((status) => status === 429).length, 90)
+  assert.equal(await balanceOf(pool, customer.accountId), before - BigInt(10 * listCost))
+})
+
+test('a job whose commit fails gives its place back', async () => {
+  const { customer, key } = await limitedKey(1)
+  // such a job's row can't be written, and its batch is rolled back
+  await pool.query(
+    `alter table jobs add constraint broken check (account_id <> ${customer.accountId}) not valid`,
+  )
+  const failed = await post('submit', key, body())
+  await pool.query('alter table jobs drop constraint broken')
+  assert.equal(failed.status, 500)
+  assert.equal((await post('submit', key, body())).status, 200)
+  isLimited(await post('submit', key, body()), 1, 'minute')
 })
 
 for (const window of ['minute', 'day'] as const) {

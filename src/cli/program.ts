@@ -9,6 +9,7 @@ import { addEstimateCommand } from './estimate.ts'
 import { addJobCommands } from './job.ts'
 import { addKeyCommands } from './key.ts'
 import { addLedgerCommands } from './ledger.ts'
+import { addMarginCommand } from './margin.ts'
 import { addModelCommands } from './model.ts'
 import { addModelsCommand } from './models.ts'
 import { CommandFailed, printable } from './output.ts'
@@ -47,6 +48,7 @@ export function createProgram(): Command {
   addStorageCommands(program)
   addUpstreamCommands(program)
   addRouteCommand(program)
+  addMarginCommand(program)
   for (const command of commandsOf(program)) {
     command.exitOverride()
     refuseRepeats(command)

@@ -6,6 +6,7 @@ import { ApiError, type ApiErrorCode } from '../errors.ts'
 import { readKey } from './api-key.ts'
 import { takeNoBody, takeOptionalJson } from './body.ts'
 import { clientAddress } from './client-address.ts'
+import { answerError } from './errors.ts'
 import { EventStream, sendEvents } from './event-stream.ts'
 import { Prepared, sendPrepared } from './prepared.ts'
 import type { Services } from './services.ts'
@@ -46,11 +47,16 @@ export interface Route<
   exampleBody?: Static<Body>
   /** What is answered where the database or the storage is away, if it has a name of its own. */
   whenAway?: ApiErrorCode
+  /** The handler is called with a body that is refused too, and says what comes of it: a repeat is known before that. */
+  judgesBody?: true
   /** Codes beyond those that every operation of its kind can answer. */
   errors: ApiErrorCode[]
   handler(
     request: {
+      /** As the schema says, unless there is a `refusal`. */
       body: Static<Body>
+      /** Why the body is not taken; only where the operation judges it. */
+      refusal: Error | undefined
       query: Static<Query>
       params: Static<Params>
       caller: Scope extends string ? Caller : Caller | undefined
@@ -98,6 +104,31 @@ export function register(app: FastifyInstance, services: Services, declared: Any
   // A handler outlives a client that hangs up; closing waits for it, since it holds the database.
   const underWay = new Set<Promise<unknown>>()
   app.addHook('onClose', async () => void (await Promise.allSettled(underWay)))
+  const judged = new WeakSet<FastifyRequest>()
+  const handle = async (request: FastifyRequest, reply: FastifyReply, refusal: Error | undefined) => {
+    judged.add(request)
+    const work = declared.handler(
+      {
+        body: request.body,
+        refusal,
+        query: request.query,
+        params: request.params,
+        // there is one wherever the scope says so
+        caller: request.caller as Caller,
+        requestId: request.id,
+        headers: request.headers,
+      },
+      services,
+      reply,
+    )
+    underWay.add(work)
+    const done = () => underWay.delete(work)
+    work.then(done, done)
+    const answer = await work
+    if (answer instanceof Prepared) return sendPrepared(request, reply, answer)
+    if (answer instanceof EventStream) return sendEvents(reply, answer, mayRead(services, scope, request))
+    return answer
+  }
   const options: RouteOptions = {
     method,
     url,
@@ -117,38 +148,23 @@ export function register(app: FastifyInstance, services: Services, declared: Any
       const isAnonymous = scope === undefined && readKey(request) === undefined
       request.caller = isAnonymous ? undefined : await identify(services, scope, request)
       services.requestLimit.take(clientAddress(request), request.caller?.keyId)
-      if (request.caller === undefined) return
-      refuseTestKey(declared, request.caller)
-      await takeOfKey(services, request.caller)
+      if (request.caller !== undefined) refuseTestKey(declared, request.caller)
     },
     ...(rest !== undefined && {
       preValidation: async (request: FastifyRequest) => {
         request.params = { [rest]: (request.params as { '*': string })['*'] }
       },
     }),
-    handler: (request, reply) => {
-      const work = declared.handler(
-        {
-          body: request.body,
-          query: request.query,
-          params: request.params,
-          // there is one wherever the scope says so
-          caller: request.caller as Caller,
-          requestId: request.id,
-          headers: request.headers,
-        },
-        services,
-        reply,
-      )
-      underWay.add(work)
-      const done = () => underWay.delete(work)
-      work.then(done, done)
-      return work.then((answer) => {
-        if (answer instanceof Prepared) return sendPrepared(request, reply, answer)
-        if (answer instanceof EventStream) return sendEvents(reply, answer, mayRead(services, scope, request))
-        return answer
-      })
-    },
+    ...(declared.judgesBody && {
+      attachValidationError: true,
+      // a body that can't even be read is judged as well
+      errorHandler: async (error, request, reply) => {
+        const isJudged = request.caller === undefined || judged.has(request)
+        if (isJudged) return answerError(error, request, reply)
+        return handle(request, reply, error).catch((refusal) => answerError(refusal, request, reply))
+      },
+    }),
+    handler: (request, reply) => handle(request, reply, request.validationError),
   }
   if (declared.isBodyOptional) app.register(async (scope) => takeOptionalJson(scope).route(options))
   else if (method === 'GET' || body) app.route(options)
@@ -186,12 +202,6 @@ function mayRead(services: Services, scope: RouteScope, request: FastifyRequest)
       (error) => !(error instanceof ApiError),
     )
   }
-}
-
-async function takeOfKey({ rateLimits }: Services, caller: Caller): Promise<void> {
-  const { keyId, requestsPerMinute } = caller
-  if (requestsPerMinute === null) return
-  await rateLimits.take({ key: keyId, most: requestsPerMinute, windowSeconds: 60, subject: 'This API key' })
 }
 
 declare module 'fastify' {

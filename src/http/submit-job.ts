@@ -118,11 +118,15 @@ export const submitJobRoute = route({
     'PUBSUB_PUBLISH_FAILED',
   ],
   whenAway: 'PUBSUB_PUBLISH_FAILED',
-  async handler({ body, caller, requestId, headers }, services, reply) {
-    const { modelSlug, modelVersion, ...rest } = body
-    const request = { ...rest, ...readModelNames(body) }
+  judgesBody: true,
+  async handler({ body, refusal, caller, requestId, headers }, services, reply) {
     const idempotencyKey = readIdempotencyKey(headers['idempotency-key'])
-    const accepted = await acceptJob(services, caller, request, { requestId, idempotencyKey })
+    const read = () => {
+      if (refusal !== undefined) throw refusal
+      const { modelSlug, modelVersion, ...rest } = body
+      return { ...rest, ...readModelNames(body) }
+    }
+    const accepted = await acceptJob(services, caller, { body, read }, { requestId, idempotencyKey })
     if (accepted.replayed) reply.header('idempotent-replayed', 'true')
     const submitted = {
       jobId: accepted.jobId,

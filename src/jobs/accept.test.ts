@@ -65,19 +65,20 @@ const context: AcceptContext = {
     written.push(submission)
     return { ...submission, replayed: false }
   },
-  findReplay: async () => undefined,
+  idempotency: { find: async () => undefined, once: (_keyed, _replay, work) => work() },
   quoteSecret: 'a secret of this test',
-  rateLimits: { take: async () => {} },
   expectations: { completionMs: ({ name }, { modelSlug, usualMs }) => expected(name, modelSlug, usualMs) },
   whenSuspended: 'refuse',
   probes: { take: async () => true, release: async () => {} },
   candidates: (_, { slug }) => [{ provider, route: { upstream: provider.name, model: slug } }],
+  minMargin: undefined,
 }
 
 const input = { prompt: 'A lake', duration: '5' }
 const submit = async (caller: Caller, more: Partial<SubmitRequest> = {}) => {
   const request = { model: slug, input, ...more }
-  await acceptJob(context, caller, request, { requestId: 'req_1', idempotencyKey: undefined })
+  const sent = { body: request, read: () => request }
+  await acceptJob(context, caller, sent, { requestId: 'req_1', idempotencyKey: undefined })
   const { modelVersion, costMicroCents } = written.at(-1)!
   return { modelVersion, costMicroCents }
 }

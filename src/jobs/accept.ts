@@ -1,32 +1,31 @@
 import type { Caller } from '../accounts/authenticate.ts'
-import type { Catalogue, Model, ModelVersion } from '../catalogue/load.ts'
+import type { Catalogue, Model, ModelRoute, ModelVersion } from '../catalogue/load.ts'
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Outbound } from '../outbound.ts'
-import type { RateLimit, RateLimits } from '../policy/rate-limits.ts'
+import type { JobLimit } from '../policy/rate-limits.ts'
+import { currentVersion } from '../policy/versions.ts'
+import { isMargin, type Percent } from '../pricing/margin.ts'
 import { hashJson, issueQuote, quotedVersion, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
 import type { Json } from '../providers/provider.ts'
 import { checkWebhookUrl } from '../webhooks/check-url.ts'
 import type { Expectations } from './expectations.ts'
+import type { Earlier, Idempotency } from './idempotency.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
-import type { Candidate, CandidatesOf } from './routes.ts'
+import { type Candidate, type CandidatesOf, listedCost, routeName } from './routes.ts'
+import { hashBody, isSameBody } from './same-body.ts'
 import type { Submit } from './submit.ts'
 import { allSuspended, noCandidate, takingCandidate, type WhenSuspended } from './takes-jobs.ts'
-import type { Accepted, Submission } from './write-batch.ts'
+import { type Accepted, conflict, type Submission, toReplay } from './write-batch.ts'
 
 export interface AcceptContext {
   catalogue: Catalogue
   clock: Clock
   outbound: Outbound
   submit: Submit
-  findReplay(
-    accountId: bigint,
-    idempotency: NonNullable<Submission['idempotency']>,
-    now: Date,
-  ): Promise<Accepted | undefined>
+  idempotency: Idempotency
   quoteSecret: string
-  rateLimits: RateLimits
   expectations: Pick<Expectations, 'completionMs'>
   candidates: CandidatesOf
   whenSuspended: WhenSuspended
@@ -35,6 +34,8 @@ export interface AcceptContext {
     take(candidate: Candidate, jobId: string): Promise<boolean>
     release(jobId: string): Promise<void>
   }
+  /** A route that leaves less of a live job's price is not taken. */
+  minMargin: Percent | undefined
 }
 
 export interface SubmitRequest {
@@ -47,31 +48,67 @@ export interface SubmitRequest {
   quoteId?: string | undefined
 }
 
+/** A body as it came, and what is read from it; reading throws where it can't be taken. */
+export interface Sent {
+  body: unknown
+  read(): SubmitRequest
+}
+
 /**
  * Takes a job: checks and prices it, then writes it durably. Throws an ApiError, with nothing charged or
  * queued, wherever the request can't be taken as it is. A request that comes again with its Idempotency-Key is
- * answered as the first time, even if it could not be taken now (its quote is over, say).
+ * answered as the first time before anything else is looked at: whether it could be taken now (its quote is over, say, or
+ * its account has no money) makes no difference. Another body with the key is refused, whatever else is wrong with it.
  */
 export async function acceptJob(
   context: AcceptContext,
   caller: Caller,
-  request: SubmitRequest,
+  sent: Sent,
   options: { requestId: string; idempotencyKey: string | undefined },
 ): Promise<Accepted> {
-  const { requestId, idempotencyKey } = options
+  const { requestId, idempotencyKey: key } = options
+  if (key === undefined) return submitNew(context, caller, sent, { requestId, key })
+  const { accountId } = caller
+  const again = (earlier: Earlier) => replay(context, caller, sent.body, earlier)
+  return context.idempotency.once({ accountId, key }, again, async () => {
+    try {
+      return await submitNew(context, caller, sent, { requestId, key })
+    } catch (error) {
+      // another process may have taken the key meanwhile
+      if (!(error instanceof ApiError) || error.status >= 500) throw error
+      const earlier = await context.idempotency.find({ accountId, key })
+      if (earlier !== undefined) return again(earlier)
+      throw error
+    }
+  })
+}
+
+function replay(context: AcceptContext, caller: Caller, body: unknown, earlier: Earlier): Accepted {
+  if (isSameBody({ catalogue: context.catalogue, caller }, body, earlier)) return toReplay(earlier)
+  throw conflict()
+}
+
+async function submitNew(
+  context: AcceptContext,
+  caller: Caller,
+  { body, read }: Sent,
+  { requestId, key }: { requestId: string; key: string | undefined },
+): Promise<Accepted> {
+  const { subject, defaultVersion, isProbe, submission } = await prepare(context, caller, read())
+  const { webhookUrl } = submission
   const idempotency =
-    idempotencyKey === undefined ? undefined : { key: idempotencyKey, requestHash: hashJson(request) }
-  const now = context.clock.now()
-  try {
-    const { isProbe, ...prepared } = await prepare(context, caller, request, now)
-    const submit = () => context.submit({ ...prepared, requestId, idempotency })
-    return await (isProbe ? submitProbe(context, prepared.jobId, submit) : submit())
-  } catch (error) {
-    const isRefusal = error instanceof ApiError && error.code !== 'PUBSUB_PUBLISH_FAILED'
-    const replay = idempotency && isRefusal && (await context.findReplay(caller.accountId, idempotency, now))
-    if (replay) return replay
-    throw error
-  }
+    key === undefined ? undefined : { key, ...hashBody(body, { ...subject, webhookUrl }, defaultVersion()) }
+  const submit = () => context.submit({ ...submission, requestId, idempotency })
+  return isProbe ? submitProbe(context, submission.jobId, submit) : submit()
+}
+
+interface Prepared {
+  subject: Subject
+  /** The version of the same body if it named none. */
+  defaultVersion(): string
+  /** It tries whether a suspended upstream takes jobs again. */
+  isProbe: boolean
+  submission: Omit<Submission, 'requestId' | 'idempotency'>
 }
 
 /** Where this job was to try whether an upstream takes jobs again, and never comes to be, another may. */
@@ -91,22 +128,20 @@ async function submitProbe(
   }
 }
 
-async function prepare(
-  context: AcceptContext,
-  caller: Caller,
-  request: SubmitRequest,
-  now: Date,
-): Promise<Omit<Submission, 'requestId' | 'idempotency'> & { isProbe: boolean }> {
+async function prepare(context: AcceptContext, caller: Caller, request: SubmitRequest): Promise<Prepared> {
+  const now = context.clock.now()
   const model = findModel(context.catalogue, caller.policy, caller, request.model)
-  const version = findVersion(caller, model, request.version ?? versionOfQuote(model, request.quoteId))
-  for (const limit of limitsOf(caller, model, version)) await context.rateLimits.take(limit)
+  const ofQuote = versionOfQuote(model, request.quoteId)
+  const version = findVersion(caller, model, request.version ?? ofQuote)
   const candidates = candidatesFor(context, caller, model, version)
   const input = completeInput(version, request.input)
-  const able = fitting(candidates, input as Record<string, Json>)
+  const subject = { model, version, input }
+  const fit = fitting(candidates, input as Record<string, Json>)
+  const { costMicroCents, basis } = agree(context, caller, request, subject, now)
+  const { able, routes } = gainful(context, caller, fit, subject, costMicroCents)
   const { whenSuspended } = context
   const { candidate, isProbe } = takingCandidate(caller.policy, model, able, { whenSuspended, now })
   const { provider } = candidate
-  const { costMicroCents, basis } = agree(context, caller, request, { model, version, input }, now)
   const webhookUrl =
     request.webhookUrl === undefined
       ? undefined
@@ -116,8 +151,7 @@ async function prepare(
   const jobId = newId('job', now)
   // last, as nothing that refuses the job may come behind it
   if (isProbe && !(await context.probes.take(candidate, jobId))) throw allSuspended(model)
-  return {
-    isProbe,
+  const submission = {
     jobId,
     accountId: caller.accountId,
     apiKeyId: caller.keyId,
@@ -129,9 +163,13 @@ async function prepare(
     webhookUrl,
     costMicroCents,
     priceBasis: basis,
+    routes,
+    limits: limitsOf(caller, model, version),
     createdAt: now,
     estimatedCompletionAt: new Date(now.getTime() + completionMs),
   }
+  const defaultVersion = () => ofQuote ?? currentVersion(caller.policy, model)?.version ?? version.version
+  return { subject, defaultVersion, isProbe, submission }
 }
 
 function candidatesFor(
@@ -157,6 +195,33 @@ function fitting(candidates: Candidate[], input: Record<string, Json>): [Candida
   throw new ApiError('INVALID_INPUT', `${issue.path} ${issue.message}`, { issues: [issue] })
 }
 
+/**
+ * The ways that leave enough of the price, and the names of all routes that do, for the dispatch to keep to: what was
+ * decided with the price holds. A route of unknown cost is taken. Nothing of cost or margin is for the customer to read.
+ */
+function gainful(
+  { minMargin }: AcceptContext,
+  { mode }: Caller,
+  fit: [Candidate, ...Candidate[]],
+  { model, version, input }: Subject,
+  costMicroCents: bigint,
+): { able: [Candidate, ...Candidate[]]; routes: string[] | null } {
+  if (minMargin === undefined || mode === 'test') return { able: fit, routes: null }
+  const isGainful = (route: ModelRoute) => {
+    const cost = listedCost(route, input)
+    return cost === undefined || isMargin(costMicroCents, cost, minMargin)
+  }
+  const [first, ...others] = fit.filter(({ route }) => isGainful(route))
+  if (first !== undefined) {
+    const routes = [...fit.map(({ route }) => route), ...version.routes].filter(isGainful)
+    return { able: [first, ...others], routes: [...new Set(routes.map(routeName))] }
+  }
+  throw new ApiError(
+    'MODEL_VERSION_NOT_ACTIVE',
+    `This server takes no live jobs of ${model.slug} with this input at its present price. Nothing was charged. Another input or model may be taken; test keys (pb_test_…) are rendered by the sandbox.`,
+  )
+}
+
 // Another version may have become the current one since: the quote holds whatever changed.
 function versionOfQuote({ versions }: Model, quoteId: string | undefined): string | undefined {
   const quoted = quoteId === undefined ? undefined : quotedVersion(quoteId)
@@ -170,12 +235,20 @@ interface Subject {
 }
 
 // Counted for each user and mode apart: what one sends never uses up another's.
-function limitsOf(caller: Caller, model: Model, { version }: ModelVersion): RateLimit[] {
+function limitsOf(caller: Caller, model: Model, { version }: ModelVersion): JobLimit[] {
   const settings = caller.policy.versions.get(`${model.slug} ${version}`)
-  const key = `${caller.accountId} ${model.slug} ${version}`
-  const limit = (most: number | null | undefined, windowSeconds: RateLimit['windowSeconds']) =>
-    most == null ? [] : [{ key, most, windowSeconds, subject: `${model.slug} ${version}` }]
-  return [...limit(settings?.requestsPerMinute, 60), ...limit(settings?.requestsPerDay, 86_400)]
+  const name = `${model.slug} ${version}`
+  const limit = (
+    key: string,
+    most: number | null | undefined,
+    windowSeconds: JobLimit['windowSeconds'],
+    subject = name,
+  ) => (most == null ? [] : [{ key: `${caller.accountId} ${key}`, most, windowSeconds, subject }])
+  return [
+    ...limit(caller.keyId, caller.requestsPerMinute, 60, 'This API key'),
+    ...limit(name, settings?.requestsPerMinute, 60),
+    ...limit(name, settings?.requestsPerDay, 86_400),
+  ]
 }
 
 function agree(

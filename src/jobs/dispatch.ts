@@ -15,7 +15,7 @@ import { fetchInputs } from './inputs.ts'
 import { lendMedia } from './lend-media.ts'
 import { changeStatus, tell } from './life.ts'
 import { makeReady } from './make-ready.ts'
-import type { ChosenRoute } from './routes.ts'
+import { type ChosenRoute, routeName } from './routes.ts'
 import { busyLimitMs, type SentJob, sendJob, unservedLimitMs } from './send.ts'
 import { type Failure, failJobWithin } from './settle.ts'
 
@@ -24,6 +24,8 @@ interface JobRow extends SentJob {
   mode: Mode
   model_version: string
   input: Record<string, Json>
+  /** Those that it may go by; null: any. */
+  routes: string[] | null
   account_id: bigint
   attempt_id: string | null
   created_at: Date
@@ -90,7 +92,10 @@ async function choose(
   model: Model,
   version: ModelVersion,
 ): Promise<RouteChoice> {
-  const candidates = context.candidates(job.mode, model, version)
+  // what was decided with the price holds, whatever routes and prices have become
+  const candidates = context
+    .candidates(job.mode, model, version)
+    .filter(({ route }) => job.routes === null || job.routes.includes(routeName(route)))
   if (job.status === 'pending') {
     const described = { jobId: job.id, input: job.input }
     const admitMs = Math.min(
@@ -218,7 +223,7 @@ async function findJob({ pool }: JobContext, jobId: string): Promise<JobRow | un
   const { rows } = await pool.query<JobRow>({
     name: 'dispatch-find-job',
     text: `
-      select j.id, j.status, b.mode, j.model_slug, j.model_version, j.input, j.created_at, j.account_id,
+      select j.id, j.status, b.mode, j.model_slug, j.model_version, j.input, j.routes, j.created_at, j.account_id,
         (1000 * extract(epoch from filmgate_now() - j.created_at))::float8 as waited_ms,
         a.id as attempt_id, a.status = 'sending' and p.id is null as is_abandoned,
         (select coalesce(json_agg(json_build_object('provider', e.provider, 'model', e.route ->> 'model', 'status', e.status,

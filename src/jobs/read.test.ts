@@ -26,6 +26,8 @@ function submission(accountId: bigint, changes: Partial<Submission> = {}): Submi
     webhookUrl: undefined,
     costMicroCents: 1n,
     priceBasis: 'list',
+    routes: null,
+    limits: [],
     createdAt: now,
     estimatedCompletionAt: now,
     idempotency: undefined,

@@ -42,6 +42,11 @@ export function listedCost({ cost }: ModelRoute, input: Record<string, unknown>)
   return 'costMicroCents' in found ? found.costMicroCents : undefined
 }
 
+/** The name by which a job remembers a route. */
+export function routeName({ upstream, model }: Pick<ModelRoute, 'upstream' | 'model'>): string {
+  return `${upstream} ${model}`
+}
+
 interface Health {
   name: string
   failures: number

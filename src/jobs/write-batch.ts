@@ -1,9 +1,19 @@
 import type pg from 'pg'
-import type { Db } from '../db.ts'
 import { ApiError } from '../errors.ts'
 import { charge } from '../ledger/ledger.ts'
+import {
+  countJob,
+  isCounted,
+  type JobLimit,
+  overLimit,
+  readWindows,
+  type Windows,
+  writeWindows,
+} from '../policy/rate-limits.ts'
 import { addDispatchTasks } from '../queue/tasks.ts'
+import { type Earlier, findEarlier, nameOf } from './idempotency.ts'
 import { tellSubmitted } from './life.ts'
+import type { BodyHashes } from './same-body.ts'
 
 /** A checked and priced job, ready to be written. */
 export interface Submission {
@@ -20,9 +30,13 @@ export interface Submission {
   costMicroCents: bigint
   /** By what the price came about: 'list', 'quote', or the id of a price override. */
   priceBasis: string
+  /** By which routes it may go ("upstream model"); null: by any. */
+  routes: string[] | null
+  /** What counts it where it is accepted. */
+  limits: JobLimit[]
   createdAt: Date
   estimatedCompletionAt: Date
-  idempotency: { key: string; requestHash: Buffer } | undefined
+  idempotency: ({ key: string } & BodyHashes) | undefined
 }
 
 export interface Accepted {
@@ -34,13 +48,12 @@ export interface Accepted {
   replayed: boolean
 }
 
-const idempotencyLifeMs = 24 * 3_600_000
-
 export type Verdict = Accepted | ApiError
 
 interface Account {
   id: bigint
   balance: bigint
+  owed: bigint
   concurrencyLimit: number | null
   unfinished: number
 }
@@ -57,7 +70,11 @@ export async function writeBatch(
 ): Promise<{ result: Verdict[]; send: () => Promise<unknown>[] }> {
   const accounts = await lockAccounts(client, [...new Set(batch.map((submission) => submission.accountId))])
   const written = maybeWritten ? await findWritten(client, batch) : new Set<string>()
-  const earlier = await findEarlier(client, batch)
+  const limits = batch.flatMap((submission) => submission.limits)
+  const [earlier, windows] = await Promise.all([
+    findEarlier(client, batch.flatMap(toKeyed)),
+    readWindows(client, limits),
+  ])
 
   const accepted: Submission[] = []
   const verdicts = batch.map((submission): Verdict => {
@@ -65,27 +82,32 @@ export async function writeBatch(
     const account = accounts.get(submission.accountId)
     if (account === undefined) throw new Error(`account ${submission.accountId} is gone`)
     const { idempotency } = submission
-    const first = idempotency && earlier.get(`${submission.accountId} ${idempotency.key}`)
-    if (first !== undefined) return replay(idempotency!.requestHash, first)
-    const refusal = refusalFor(submission, account)
+    const [keyed] = toKeyed(submission)
+    const first = keyed && earlier.get(nameOf(keyed))
+    if (first !== undefined) return replay(idempotency!, first)
+    const refusal = overLimit(windows, submission.limits) ?? refusalFor(submission, account)
     if (refusal !== undefined) return refusal
+    countJob(windows, submission.limits)
     account.balance -= submission.costMicroCents
     account.unfinished++
     accepted.push(submission)
     const answer = toAccepted(submission, false)
-    if (idempotency) {
-      earlier.set(`${submission.accountId} ${idempotency.key}`, {
-        ...answer,
-        requestHash: idempotency.requestHash,
-      })
+    if (keyed) {
+      const { modelSlug, modelVersion } = submission
+      earlier.set(nameOf(keyed), { ...answer, ...idempotency!, modelSlug, modelVersion })
     }
     return answer
   })
 
-  return { result: verdicts, send: () => (accepted.length === 0 ? [] : sendWrites(client, accepted)) }
+  const send = () => (accepted.length === 0 ? [] : sendWrites(client, accepted, windows))
+  return { result: verdicts, send }
 }
 
-function sendWrites(client: pg.PoolClient, accepted: Submission[]): Promise<unknown>[] {
+function toKeyed({ accountId, idempotency }: Submission) {
+  return idempotency === undefined ? [] : [{ accountId, key: idempotency.key }]
+}
+
+function sendWrites(client: pg.PoolClient, accepted: Submission[], windows: Windows): Promise<unknown>[] {
   const charges = accepted.map(({ jobId, accountId, costMicroCents }) => ({
     jobId,
     accountId,
@@ -97,6 +119,7 @@ function sendWrites(client: pg.PoolClient, accepted: Submission[]): Promise<unkn
     insertJobs(client, accepted),
     charge(client, charges),
     ...(keyed.length > 0 ? [insertIdempotencyKeys(client, keyed)] : []),
+    ...(isCounted(windows) ? [writeWindows(client, windows)] : []),
     tellSubmitted(client, accepted),
     addDispatchTasks(client, jobIds),
   ]
@@ -108,10 +131,18 @@ function toAccepted(submission: Submission, replayed: boolean): Accepted {
 }
 
 function refusalFor(submission: Submission, account: Account): ApiError | undefined {
-  const { concurrencyLimit, unfinished, balance } = account
+  const { concurrencyLimit, unfinished, balance, owed } = account
   if (concurrencyLimit !== null && unfinished >= concurrencyLimit) {
     const message = `The account has ${unfinished} unfinished jobs and may have ${concurrencyLimit}. Wait for one to end.`
     return new ApiError('CONCURRENT_JOBS_EXCEEDED', message, { retryAfter: 5, limit: concurrencyLimit })
+  }
+  if (owed > 0n) {
+    const message = `The account owes ${owed} micro-cents: credits pay that first. Nothing was charged.`
+    return new ApiError('INSUFFICIENT_BALANCE', message, {
+      requiredMicroCents: Number(submission.costMicroCents),
+      availableMicroCents: Number(balance),
+      owedMicroCents: Number(owed),
+    })
   }
   if (balance < submission.costMicroCents) {
     const message = `The job costs ${submission.costMicroCents} micro-cents, the balance is ${balance}. Nothing was charged.`
@@ -123,25 +154,38 @@ function refusalFor(submission: Submission, account: Account): ApiError | undefi
   return undefined
 }
 
-type Earlier = Accepted & { requestHash: Buffer }
+// What was completed by another version, or other defaults, is compared once more where it was accepted (accept.ts).
+function replay(asked: BodyHashes, first: Earlier): Verdict {
+  const { requestHash, completedHash } = asked
+  const isSame =
+    requestHash.equals(first.requestHash) ||
+    (completedHash !== null && first.completedHash !== null && completedHash.equals(first.completedHash))
+  return isSame ? toReplay(first) : conflict()
+}
 
-function replay(requestHash: Buffer, first: Earlier): Verdict {
-  if (!requestHash.equals(first.requestHash)) {
-    return new ApiError(
-      'IDEMPOTENCY_CONFLICT',
-      'This Idempotency-Key came before with another body. Use a new key for a new request.',
-    )
-  }
-  const { requestHash: _, ...answer } = first
-  return { ...answer, replayed: true }
+/** The answer to a request that came again. */
+export function toReplay({ jobId, requestId, estimatedCompletionAt, costMicroCents }: Accepted): Accepted {
+  return { jobId, requestId, estimatedCompletionAt, costMicroCents, replayed: true }
+}
+
+export function conflict(): ApiError {
+  return new ApiError(
+    'IDEMPOTENCY_CONFLICT',
+    'This Idempotency-Key came before with another body. Use a new key for a new request.',
+  )
 }
 
 /** Locks the accounts in the order of their ids, so that two processes never wait for each other in a ring. */
 async function lockAccounts(client: pg.PoolClient, ids: bigint[]): Promise<Map<bigint, Account>> {
-  const { rows } = await client.query<{ id: bigint; balance: bigint; concurrency_limit: number | null }>({
+  const { rows } = await client.query<{
+    id: bigint
+    balance: bigint
+    owed: bigint
+    concurrency_limit: number | null
+  }>({
     name: 'submit-lock-accounts',
     text: `
-      select a.id, a.balance_micro_cents as balance, u.concurrency_limit
+      select a.id, a.balance_micro_cents as balance, a.owed_micro_cents as owed, u.concurrency_limit
       from accounts a join users u on u.id = a.user_id
       where a.id = any($1) order by a.id for update of a`,
     values: [ids],
@@ -149,9 +193,9 @@ async function lockAccounts(client: pg.PoolClient, ids: bigint[]): Promise<Map<b
   const limited = rows.filter((row) => row.concurrency_limit !== null).map((row) => row.id)
   const unfinished = limited.length > 0 ? await countUnfinished(client, limited) : new Map<bigint, number>()
   return new Map(
-    rows.map(({ id, balance, concurrency_limit }) => [
+    rows.map(({ id, balance, owed, concurrency_limit }) => [
       id,
-      { id, balance, concurrencyLimit: concurrency_limit, unfinished: unfinished.get(id) ?? 0 },
+      { id, balance, owed, concurrencyLimit: concurrency_limit, unfinished: unfinished.get(id) ?? 0 },
     ]),
   )
 }
@@ -174,68 +218,18 @@ async function findWritten(client: pg.PoolClient, batch: Submission[]): Promise<
   return new Set(rows.map((row) => row.id))
 }
 
-/** The answer to an earlier request with this key and body, if there was one. */
-export async function findReplay(
-  db: Db,
-  accountId: bigint,
-  idempotency: { key: string; requestHash: Buffer },
-  now: Date,
-): Promise<Accepted | undefined> {
-  const earlier = await findEarlier(db, [{ accountId, idempotency, createdAt: now }])
-  const first = earlier.get(`${accountId} ${idempotency.key}`)
-  const verdict = first && replay(idempotency.requestHash, first)
-  return verdict instanceof ApiError ? undefined : verdict
-}
-
-type Keyed = Pick<Submission, 'accountId' | 'idempotency' | 'createdAt'>
-
-async function findEarlier(client: Db, batch: Keyed[]): Promise<Map<string, Earlier>> {
-  const keyed = batch.filter((submission) => submission.idempotency !== undefined)
-  if (keyed.length === 0) return new Map()
-  const { rows } = await client.query<{
-    account_id: bigint
-    key: string
-    request_hash: Buffer
-    id: string
-    request_id: string
-    estimated_completion_at: Date
-    cost_micro_cents: bigint
-  }>({
-    text: `
-      select k.account_id, k.key, k.request_hash, j.id, j.request_id, j.estimated_completion_at, j.cost_micro_cents
-      from unnest($1::bigint[], $2::text[]) as asked (account_id, key)
-      join idempotency_keys k using (account_id, key)
-      join jobs j on j.id = k.job_id
-      where k.created_at > $3`,
-    values: [
-      keyed.map((submission) => submission.accountId),
-      keyed.map((submission) => submission.idempotency?.key),
-      new Date(keyed[0]!.createdAt.getTime() - idempotencyLifeMs),
-    ],
-  })
-  return new Map(
-    rows.map((row) => [
-      `${row.account_id} ${row.key}`,
-      {
-        jobId: row.id,
-        requestId: row.request_id,
-        estimatedCompletionAt: row.estimated_completion_at,
-        costMicroCents: row.cost_micro_cents,
-        requestHash: row.request_hash,
-        replayed: true,
-      },
-    ]),
-  )
-}
-
 async function insertJobs(client: pg.PoolClient, jobs: Submission[]): Promise<void> {
   await client.query({
     name: 'submit-insert-jobs',
     text: `
       insert into jobs (id, account_id, api_key_id, request_id, model_slug, model_version, provider, input,
-        metadata, webhook_url, cost_micro_cents, created_at, estimated_completion_at, price_basis)
-      select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::jsonb[], $9::jsonb[], $10::text[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::text[])`,
+        metadata, webhook_url, cost_micro_cents, created_at, estimated_completion_at, price_basis, routes)
+      select id, account, api_key, request, model, version, provider, input, metadata, webhook, cost, created, estimated, basis,
+        case when routes is not null then array(select jsonb_array_elements_text(routes)) end
+      from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+        $8::jsonb[], $9::jsonb[], $10::text[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::jsonb[])
+        as job (id, account, api_key, request, model, version, provider, input, metadata, webhook, cost, created, estimated,
+          basis, routes)`,
     values: [
       jobs.map((job) => job.jobId),
       jobs.map((job) => job.accountId),
@@ -251,6 +245,7 @@ async function insertJobs(client: pg.PoolClient, jobs: Submission[]): Promise<vo
       jobs.map((job) => job.createdAt),
       jobs.map((job) => job.estimatedCompletionAt),
       jobs.map((job) => job.priceBasis),
+      jobs.map((job) => (job.routes === null ? null : JSON.stringify(job.routes))),
     ],
   })
 }
@@ -260,16 +255,19 @@ async function insertIdempotencyKeys(client: pg.PoolClient, jobs: Submission[]):
   await client.query({
     name: 'submit-insert-keys',
     text: `
-      insert into idempotency_keys (account_id, key, request_hash, job_id, created_at)
-      select * from unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::timestamptz[])
+      insert into idempotency_keys (account_id, key, request_hash, job_id, created_at, completed_hash, basis)
+      select * from unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::timestamptz[], $6::bytea[], $7::jsonb[])
       on conflict (account_id, key) do update
-        set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at`,
+        set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at,
+          completed_hash = excluded.completed_hash, basis = excluded.basis`,
     values: [
       jobs.map((job) => job.accountId),
       jobs.map((job) => job.idempotency?.key),
       jobs.map((job) => job.idempotency?.requestHash),
       jobs.map((job) => job.jobId),
       jobs.map((job) => job.createdAt),
+      jobs.map((job) => job.idempotency?.completedHash),
+      jobs.map((job) => JSON.stringify(job.idempotency?.basis ?? null)),
     ],
   })
 }

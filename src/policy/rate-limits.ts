@@ -1,11 +1,9 @@
-import type pg from 'pg'
-import { coalesce } from '../coalesce.ts'
 import type { Db } from '../db.ts'
 import { ApiError } from '../errors.ts'
 
-/** At most `most` requests in a window of so many seconds, counted from its first request. */
-export interface RateLimit {
-  /** Whose requests are counted together. */
+/** At most `most` accepted jobs in a window of so many seconds, counted from its first. */
+export interface JobLimit {
+  /** Which jobs are counted together: of one account, whose row's lock guards the count. */
   key: string
   most: number
   windowSeconds: 60 | 86_400
@@ -13,89 +11,91 @@ export interface RateLimit {
   subject: string
 }
 
-export interface RateLimits {
-  /** Counts one request; throws RATE_LIMIT_EXCEEDED if that is one too many. */
-  take(limit: RateLimit): Promise<void>
+/** The windows that limits count in, under the lock of their accounts. */
+export type Windows = Map<string, Window>
+
+interface Window {
+  jobs: number
+  msLeft: number
+  isChanged: boolean
 }
 
-/**
- * Rate limits that all processes on one database share, in windows by the database's clock. Requests that arrive together
- * are counted by one statement.
- */
-export function createRateLimits(pool: pg.Pool): RateLimits {
-  const take = coalesce(1_000, (limits: RateLimit[]) => takeTogether(pool, limits))
-  return {
-    async take(limit) {
-      const refusal = await take(limit)
-      if (refusal !== undefined) throw refusal
-    },
-  }
-}
+const nameOf = ({ key, windowSeconds }: JobLimit) => `${windowSeconds === 60 ? 'minute' : 'day'}:${key}`
 
-async function takeTogether(db: Db, limits: RateLimit[]): Promise<(ApiError | undefined)[]> {
-  const groups = Map.groupBy(limits, counterOf)
-  const asked = [...groups].map(([counter, group]) => ({
-    counter,
-    requests: group.length,
-    windowMs: group[0]!.windowSeconds * 1000,
-  }))
-  const counted = await count(db, asked)
-  const refusals = new Map<RateLimit, ApiError>()
-  for (const [counter, group] of groups) {
-    const { total, leftMs } = counted.get(counter)!
-    const before = total - group.length
-    for (const [index, limit] of group.entries()) {
-      if (before + index + 1 > limit.most) refusals.set(limit, refusal(limit, leftMs))
-    }
-  }
-  return limits.map((limit) => refusals.get(limit))
-}
-
-function counterOf({ key, windowSeconds }: RateLimit): string {
-  return `${windowSeconds === 60 ? 'minute' : 'day'}:${key}`
-}
-
-/** Adds the requests to their counters, which begin anew once their window is over, and gives how each stands then. */
-async function count(
-  db: Db,
-  asked: { counter: string; requests: number; windowMs: number }[],
-): Promise<Map<string, { total: number; leftMs: number }>> {
-  const { rows } = await db.query<{ key: string; total: number; left_ms: number }>({
-    name: 'count-requests',
-    // locked in the order of the keys, so that no two statements wait for each other in a ring
+/** Reads the windows of these limits that are open, by the database's clock. */
+export async function readWindows(db: Db, limits: JobLimit[]): Promise<Windows> {
+  if (limits.length === 0) return new Map()
+  const { rows } = await db.query<{ key: string; points: number; ms_left: number }>({
+    name: 'limits-read',
     text: `
-      with clock as (
-        select (1000 * extract(epoch from filmgate_now()))::bigint as ms
-      ), asked as (
-        select * from unnest($1::text[], $2::int[], $3::bigint[]) as one (key, requests, window_ms) order by key
-      )
-      insert into rate_limits as counter (key, points, expire)
-      select key, requests, ms + window_ms from asked, clock
-      on conflict (key) do update set
-        points = case when counter.expire <= (select ms from clock) then excluded.points
-          else counter.points + excluded.points end,
-        expire = case when counter.expire <= (select ms from clock) then excluded.expire else counter.expire end
-      returning key, points as total, (expire - (select ms from clock))::float8 as left_ms`,
+      select key, points, ms_left
+      from (select key, points, (expire - 1000 * extract(epoch from filmgate_now()))::float8 as ms_left from rate_limits
+        where key = any($1)) as found
+      where ms_left > 0`,
+    values: [[...new Set(limits.map(nameOf))]],
+  })
+  return new Map(
+    rows.map(({ key, points, ms_left }) => [key, { jobs: points, msLeft: ms_left, isChanged: false }]),
+  )
+}
+
+/** Why one more job is too many; undefined if it may be taken. */
+export function overLimit(windows: Windows, limits: JobLimit[]): ApiError | undefined {
+  for (const limit of limits) {
+    const window = windows.get(nameOf(limit))
+    if (limit.most <= (window?.jobs ?? 0)) return refusal(limit, window?.msLeft ?? 0)
+  }
+  return undefined
+}
+
+/** Counts a job that is accepted. */
+export function countJob(windows: Windows, limits: JobLimit[]): void {
+  for (const limit of limits) {
+    const window = windows.get(nameOf(limit))
+    const msLeft = window?.msLeft ?? limit.windowSeconds * 1000
+    windows.set(nameOf(limit), { jobs: (window?.jobs ?? 0) + 1, msLeft, isChanged: true })
+  }
+}
+
+/** Whether there is anything to be written. */
+export function isCounted(windows: Windows): boolean {
+  return [...windows.values()].some(({ isChanged }) => isChanged)
+}
+
+/** Writes the counts in the transaction that writes the jobs: where it fails, they go with it. */
+export async function writeWindows(db: Db, windows: Windows): Promise<void> {
+  const changed = [...windows].filter(([, { isChanged }]) => isChanged)
+  // in one order, so that no two wait for each other in a ring
+  changed.sort(([a], [b]) => (a < b ? -1 : 1))
+  await db.query({
+    name: 'limits-write',
+    text: `
+      insert into rate_limits (key, points, expire)
+      select key, jobs, (1000 * extract(epoch from filmgate_now()) + ms_left)::bigint
+      from unnest($1::text[], $2::int[], $3::float8[]) as window_of (key, jobs, ms_left)
+      on conflict (key) do update set points = excluded.points, expire = excluded.expire`,
     values: [
-      asked.map(({ counter }) => counter),
-      asked.map(({ requests }) => requests),
-      asked.map(({ windowMs }) => windowMs),
+      changed.map(([key]) => key),
+      changed.map(([, { jobs }]) => jobs),
+      changed.map(([, { msLeft }]) => msLeft),
     ],
   })
-  return new Map(rows.map(({ key, total, left_ms: leftMs }) => [key, { total, leftMs }]))
 }
 
 /** Removes the counters whose window is over: each begins anew anyway. */
 export async function removeOldCounters(db: Db): Promise<void> {
-  await db.query('delete from rate_limits where expire < 1000 * extract(epoch from filmgate_now())')
+  await db.query(
+    `delete from rate_limits where key in (
+       select key from rate_limits where expire < 1000 * extract(epoch from filmgate_now()) for update skip locked)`,
+  )
 }
 
-function refusal({ most, windowSeconds, subject }: RateLimit, leftMs: number): ApiError {
-  const retryAfter = Math.max(1, Math.ceil(leftMs / 1000))
+function refusal({ most, windowSeconds, subject }: JobLimit, msLeft: number): ApiError {
+  const retryAfter = Math.max(1, Math.ceil(msLeft / 1000))
   const window = windowSeconds === 60 ? 'minute' : 'day'
   return new ApiError(
     'RATE_LIMIT_EXCEEDED',
-    `${subject} may be used ${most} times a ${window}. Try again in ${retryAfter} seconds.`,
+    `${subject} takes ${most} jobs a ${window}. Try again in ${retryAfter} seconds. Nothing was charged.`,
     { retryAfter, limit: most, window },
   )
 }

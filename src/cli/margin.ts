@@ -1,0 +1,32 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import type { MarginOptions } from './margin-action.ts'
+
+const examples = `
+Margin is (price - cost) / price, by everybody's list price and the list price of the upstream. "by default" is a job that
+leaves every option at its default, "worst" the options that leave least. What an upstream of unknown cost takes is not known.
+
+Examples:
+  filmgate margin --upstream kling --below 20
+  filmgate margin --model kling/kling-omni-o1/image-to-video --json`
+
+export function addMarginCommand(program: Command): void {
+  program
+    .command('margin')
+    .description('Show what each route of each model earns, the least first.')
+    .option('--provider <provider>', "this provider's models only")
+    .option('--model <slug>', 'this model only')
+    .option('--upstream <upstream>', 'routes to this upstream only')
+    .option('--below <percent>', 'only routes with options that leave less than this', percentage)
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', examples)
+    .action(async (options: MarginOptions) => {
+      // only here: help starts sooner without the catalogue's code
+      const { showMargins } = await import('./margin-action.ts')
+      await showMargins(options)
+    })
+}
+
+function percentage(text: string): number {
+  if (/^-?\d{1,4}(\.\d{1,6})?$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('give per cent as a plain decimal, like 20 or 12.5')
+}
