@@ -40,7 +40,7 @@ export function addKeyCommands(program: Command): void {
       rangeList,
     )
     .option('--expires <time>', 'moment with its zone, like 2027-01-31T00:00:00Z; never by default', moment)
-    .option('--requests-per-minute <number>', 'most requests a minute; no limit by default', wholeNumber)
+    .option('--requests-per-minute <number>', 'most accepted jobs a minute; no limit by default', wholeNumber)
     .option('--json', 'print one JSON document')
     .action(async (options: CreateOptions, command: Command) => {
       await withDatabase(async ({ pool, clock }) => {
@@ -87,7 +87,7 @@ export function addKeyCommands(program: Command): void {
     })
   key
     .command('limit')
-    .description('Set how often a key may be used; counts from its next request on.')
+    .description('Set how many jobs a key may submit a minute; counts from its next request on.')
     .argument('<keyid>', 'id of the key', word)
     .argument('<requests_per_minute>', 'a whole number, or "unlimited"', limit)
     .option('--json', 'print one JSON document')
