@@ -75,6 +75,12 @@ export const markupPercent = parser('markup', (text) => {
   return isPlain && Number(text) <= 1000 ? text : refuse('must be a plain decimal from 0 to 1000, like 12.5')
 })
 
+/** A share of the price that is left, or lost. */
+export const marginPercent = parser('margin', (text) => {
+  const isPlain = /^-?(0|[1-9]\d{0,3})(\.\d{1,6})?$/.test(text)
+  return isPlain ? Number(text) : refuse('give per cent as a plain decimal, like 20 or -12.5')
+})
+
 const momentForm = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/
 const momentExample = '2027-01-31T00:00:00Z or 2027-01-31T09:00:00+09:00'
 

@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
+import { marginPercent, word } from './arguments.ts'
 import type { MarginOptions } from './margin-action.ts'
 
 const examples = `
@@ -13,10 +14,10 @@ export function addMarginCommand(program: Command): void {
   program
     .command('margin')
     .description('Show what each route of each model earns, the least first.')
-    .option('--provider <provider>', "this provider's models only")
-    .option('--model <slug>', 'this model only')
-    .option('--upstream <upstream>', 'routes to this upstream only')
-    .option('--below <percent>', 'only routes with options that leave less than this', percentage)
+    .option('--provider <provider>', "this provider's models only", word)
+    .option('--model <slug>', 'this model only', word)
+    .option('--upstream <upstream>', 'routes to this upstream only', word)
+    .option('--below <percent>', 'only routes with options that leave less than this', marginPercent)
     .option('--json', 'print one JSON document')
     .addHelpText('after', examples)
     .action(async (options: MarginOptions) => {
@@ -24,9 +25,4 @@ export function addMarginCommand(program: Command): void {
       const { showMargins } = await import('./margin-action.ts')
       await showMargins(options)
     })
-}
-
-function percentage(text: string): number {
-  if (/^-?\d{1,4}(\.\d{1,6})?$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('give per cent as a plain decimal, like 20 or 12.5')
 }
