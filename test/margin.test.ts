@@ -8,25 +8,6 @@ import { startGateway } from './gateway.ts'
 import { textToVideo } from './seeds.ts'
 import { until } from './until.ts'
 
-test('a margin is compared exactly, at every price and cost', () => {
-  for (const [price, cost, least, isEnough] of [
-    [100n, 80n, '20', true],
-    [100n, 81n, '20', false],
-    [1_000_000_000n, 800_000_000n, '20.000000001', false],
-    [3n, 2n, '33.333333333', true],
-    [3n, 2n, '33.333333334', false],
-    [100n, 100n, '0', true],
-    [100n, 101n, '0', false],
-    [100n, 105n, '-5', true],
-    [100n, 106n, '-5', false],
-    [0n, 0n, '100', true],
-    [0n, 1n, '-1000', false],
-  ] as const) {
-    assert.equal(isMargin(price, cost, percent(least)!), isEnough, `${price} ${cost} ${least}`)
-  }
-  for (const wrong of ['', '5%', '1e2', '+5', '.5', '5.', 'five']) assert.equal(percent(wrong), undefined)
-})
-
 /** An upstream that takes every job, and says that its customer's own doing failed it. */
 function createTaking(name: string): Provider & { prompts: string[] } {
   const prompts: string[] = []
@@ -67,6 +48,25 @@ const start = (minMargin: string | undefined, role: 'api' | 'all', routesOf = ()
   })
 const [strict, free] = [await start('5', 'api'), await start(undefined, 'all')]
 const customer = await makeCustomer(pool, { mode: 'live', microCents: 1_000_000_000n })
+
+test('a margin is compared exactly, at every price and cost', () => {
+  for (const [price, cost, least, isEnough] of [
+    [100n, 80n, '20', true],
+    [100n, 81n, '20', false],
+    [1_000_000_000n, 800_000_000n, '20.000000001', false],
+    [3n, 2n, '33.333333333', true],
+    [3n, 2n, '33.333333334', false],
+    [100n, 100n, '0', true],
+    [100n, 101n, '0', false],
+    [100n, 105n, '-5', true],
+    [100n, 106n, '-5', false],
+    [0n, 0n, '100', true],
+    [0n, 1n, '-1000', false],
+  ] as const) {
+    assert.equal(isMargin(price, cost, percent(least)!), isEnough, `${price} ${cost} ${least}`)
+  }
+  for (const wrong of ['', '5%', '1e2', '+5', '.5', '5.', 'five']) assert.equal(percent(wrong), undefined)
+})
 
 let prompts = 0
 async function submit(at: typeof strict, more: object = {}, key = customer.key) {
