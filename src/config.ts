@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { parseRange } from './addresses.ts'
 import { durableSteps, isFaultPoint } from './fault-points.ts'
-import { type Percent, percent } from './pricing/margin.ts'
 
 export const roles = ['all', 'api', 'worker'] as const
 export const whenSuspended = ['refuse', 'hold'] as const
@@ -34,7 +33,7 @@ export interface Config {
   upstreams: Partial<Record<UpstreamName, UpstreamConfig>>
   allowPrivateNetwork: boolean
   /** Unset: routes are taken whatever they leave of the price. */
-  minMargin: Percent | undefined
+  minMargin: string | undefined
   /** Addresses and ranges of proxies whose word about the client is believed; none: nobody's. */
   trustedProxies: string[]
   /** The one header that is read of theirs. */
@@ -132,10 +131,11 @@ export function originOf(host: string, port: number): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-function minMargin(text: string | undefined): Percent | undefined {
+/** Per cent, as text: it is compared exactly. */
+function minMargin(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
-  const found = percent(text)
-  if (found !== undefined && Math.abs(Number(text)) <= (text.startsWith('-') ? 1_000 : 100)) return found
+  const isPlain = /^-?\d{1,4}(\.\d{1,9})?$/.test(text)
+  if (isPlain && Number(text) >= -1_000 && Number(text) <= 100) return text
   throw new ConfigError(
     `FILMGATE_MIN_MARGIN is "${text}": give per cent from -1000 to 100 as a plain decimal, like 20 or 12.5`,
   )

@@ -30,6 +30,7 @@ import { migrate } from './migrate.ts'
 import { assertPublicUrl, createOutbound } from './outbound.ts'
 import { createPolicySource, loadPolicy } from './policy/policy.ts'
 import { createRequestLimit } from './policy/request-limit.ts'
+import { percent } from './pricing/margin.ts'
 import type { Provider } from './providers/provider.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
 import { openUpstreams } from './providers/upstreams.ts'
@@ -139,9 +140,9 @@ async function start(
   undo.push(sandbox.close)
   const providers: Provider[] = [sandbox, ...upstreams]
   const provider = (name: string) => providers.find((candidate) => candidate.name === name)
+  const minMargin = config.minMargin === undefined ? undefined : percent(config.minMargin)
   const candidates = createCandidates(sandbox, upstreams, routesOf(options))
   if (upstreams.length > 0 && config.role !== 'worker') {
-    const { minMargin } = config
     const margins = listMargins(catalogue, await loadPolicy(pool), { minMargin, routesOf: routesOf(options) })
     warnOfLosses(
       log,
@@ -203,7 +204,7 @@ async function start(
             ),
           release: (jobId) => releaseProbe(pool, jobId),
         },
-        minMargin: config.minMargin,
+        minMargin,
         ...links,
       },
       log,

@@ -52,6 +52,12 @@ test('a job is shown with its attempts, what its upstream is asked, and all that
   assert.equal(job.timeline.at(-1).detail.cause, 'secret-cause')
   assert.match(human.stdout, /^2 +kling +unknown +\+\d+\.\d s +\+\d+\.\d s +not known +line lost$/m)
   assert.match(human.stdout, /^asked +7$/m)
+  // a test job: the sandbox earns nothing, and dollars stand under plain names
+  assert.deepEqual([job.mode, job.money.marginMicroCents], ['test', null])
+  assert.deepEqual([job.priceMicroCents, job.costMicroCents], [job.money.chargedMicroCents, undefined])
+  assert.match(human.stdout, /^price +\$0\.42$/m)
+  assert.match(human.stdout, /^margin +–$/m)
+  assert.doesNotMatch(human.stdout, /MicroCents/)
   assert.match(human.stdout, /^\+\d+\.\d s +processing +pending → processing$/m)
   assert.match(human.stdout, /^\+\d+\.\d s +attempt_unknown +\{.*secret-cause/m)
 })

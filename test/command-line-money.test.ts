@@ -83,7 +83,7 @@ test('a markup is set, listed, shows what it does, and is taken away', async () 
   )
   assert.equal(override.priceMicroCents, 250_000)
   await Promise.all([
-    fails('price markup 1001', 1, /<percent> must be a plain decimal from 0 to 1000/),
+    fails('price markup 1001', 2, /must be a plain decimal from 0 to 1000/),
     fails('price markup 5 --provider klink', 1, /--provider names no provider; did you mean "kling"\?/),
     fails(`price markup 5 --provider kling --model ${imageToVideo}`, 1, /cannot stand beside --model/),
     fails(`price markup remove ${override.id}`, 1, /there is no markup/),

@@ -44,7 +44,7 @@ const start = (minMargin: string | undefined, role: 'api' | 'all', routesOf = ()
     allowPrivateNetwork: true,
     upstreams: [dear, cheap],
     routesOf,
-    settings: { minMargin: minMargin === undefined ? undefined : percent(minMargin) },
+    settings: { minMargin },
   })
 const [strict, free] = [await start('5', 'api'), await start(undefined, 'all')]
 const customer = await makeCustomer(pool, { mode: 'live', microCents: 1_000_000_000n })

@@ -4,11 +4,13 @@ import { table } from './output.ts'
 
 /** A job for a person: what is known of it, then what was sent, what is asked and what happened, with the times since its start. */
 export function describeReport(report: OperatorReport): string[] {
-  const { attempts, polling, timeline, money, ...rest } = report
+  const { attempts, polling, timeline, money, transfers, ...rest } = report
   const start = Date.parse(report.createdAt)
   const since = (at: string | null) =>
     at === null ? '' : `+${((Date.parse(at) - start) / 1000).toFixed(1)} s`
-  const known = Object.entries(rest).map(([name, value]) => [name, textOf(value)])
+  const known = Object.entries(rest).map(([name, value]) =>
+    name === 'priceMicroCents' ? ['price', dollars(report.priceMicroCents)] : [name, textOf(value)],
+  )
   const attemptRows = attempts.map((attempt) => [
     String(attempt.number),
     attempt.provider,
@@ -30,7 +32,23 @@ export function describeReport(report: OperatorReport): string[] {
     ...table(known),
     '',
     'money',
-    ...table(Object.entries(money).map(([name, value]) => [name, amountOf(value)])),
+    ...table([
+      ['charged', dollars(money.chargedMicroCents)],
+      ['given back', dollars(money.refundedMicroCents)],
+      ['of it goodwill', dollars(money.goodwillMicroCents)],
+      ['cost', amountOf(money.costMicroCents)],
+      ['margin', report.mode === 'test' ? '–' : amountOf(money.marginMicroCents)],
+    ]),
+    ...section(
+      'transfers',
+      ['time', 'kind', 'amount', 'note'],
+      transfers.map(({ createdAt, kind, amountMicroCents, note }) => [
+        since(createdAt),
+        kind,
+        dollars(amountMicroCents),
+        note ?? '',
+      ]),
+    ),
     ...section(
       'attempts',
       ['number', 'upstream', 'model', 'status', 'sent', 'answered', 'done', 'cost', 'operation or cause'],

@@ -8,6 +8,7 @@ import { count, word } from './arguments.ts'
 import { describeReport } from './job-report.ts'
 import { amount, note, oneOf, usdOption } from './money.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
+import { shortenLinks } from './shorten-links.ts'
 
 interface RefundOptions {
   note: string
@@ -22,12 +23,14 @@ export function addJobCommands(program: Command): void {
     .command('show')
     .description('Show everything that is known of a job: money, attempts, polling, timeline, webhook.')
     .argument('<job>', 'job id', word)
+    .option('--links', 'show links whole: whoever has a signed one can use it')
     .option('--json', 'print one JSON document')
-    .action(async (jobId: string, options: { json?: boolean }) => {
+    .action(async (jobId: string, options: { links?: boolean; json?: boolean }) => {
       await withDatabase(async ({ pool }) => {
         const found = await showJobForOperator(pool, jobId)
         if (found === undefined) throw new CommandFailed(`there is no job ${jobId}`)
-        print(options, found, describeReport(found))
+        const shown = options.links ? found : shortenLinks(found)
+        print(options, shown, describeReport(shown))
       })
     })
   job
@@ -49,9 +52,9 @@ export function addJobCommands(program: Command): void {
           row.jobId,
           row.status,
           row.model,
-          dollars(row.costMicroCents),
+          dollars(row.priceMicroCents),
           row.mode === 'test'
-            ? ''
+            ? '–'
             : row.marginMicroCents === null
               ? 'not known'
               : dollars(row.marginMicroCents),
@@ -61,7 +64,7 @@ export function addJobCommands(program: Command): void {
         print(
           options,
           { jobs },
-          table([['job', 'status', 'model', 'cost', 'margin', 'user', 'created'], ...rows]),
+          table([['job', 'status', 'model', 'price', 'margin', 'user', 'created'], ...rows]),
         )
       })
     })
@@ -139,14 +142,14 @@ async function listStuck(
     job.jobId,
     job.status,
     job.model,
-    dollars(job.costMicroCents),
+    dollars(job.priceMicroCents),
     job.email,
     job.createdAt,
     job.cause,
   ])
   const remedies = Map.groupBy(jobs, ({ remedy }) => remedy)
   print(options, { jobs }, [
-    ...table([['job', 'status', 'model', 'cost', 'user', 'created', 'cause'], ...rows]),
+    ...table([['job', 'status', 'model', 'price', 'user', 'created', 'cause'], ...rows]),
     ...(jobs.length === 0 ? ['no job is stuck'] : ['']),
     ...[...remedies].map(([remedy, of]) => `${of.map(({ jobId }) => jobId).join(', ')}: ${remedy}`),
   ])

@@ -4,6 +4,7 @@ import { dollars } from '../dollars.ts'
 import { type Earning, listMargins, type RouteMargin } from '../jobs/margins.ts'
 import { hint } from '../policy/override-request.ts'
 import { loadPolicy } from '../policy/policy.ts'
+import { percent } from '../pricing/margin.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
 
 export interface MarginOptions {
@@ -17,7 +18,8 @@ export interface MarginOptions {
 /** Lists the margins of all routes at today's list prices. */
 export async function showMargins(options: MarginOptions): Promise<void> {
   const catalogue = loadCatalogue()
-  const { minMargin } = loadConfig(process.env)
+  const { minMargin: least } = loadConfig(process.env)
+  const minMargin = least === undefined ? undefined : percent(least)
   const model = options.model === undefined ? undefined : modelOf(catalogue, options.model)?.slug
   if (options.model !== undefined && model === undefined) {
     throw new CommandFailed(

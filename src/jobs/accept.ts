@@ -11,13 +11,13 @@ import { hashJson, issueQuote, quotedVersion, quoteLifeMs, redeemQuote } from '.
 import type { Json } from '../providers/provider.ts'
 import { checkWebhookUrl } from '../webhooks/check-url.ts'
 import type { Expectations } from './expectations.ts'
-import type { Earlier, Idempotency } from './idempotency.ts'
+import type { Accepted, Earlier, Idempotency } from './idempotency.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
 import { type Candidate, type CandidatesOf, listedCost, routeName } from './routes.ts'
 import { hashBody, isSameBody } from './same-body.ts'
 import type { Submit } from './submit.ts'
 import { allSuspended, noCandidate, takingCandidate, type WhenSuspended } from './takes-jobs.ts'
-import { type Accepted, conflict, type Submission, toReplay } from './write-batch.ts'
+import { conflict, type Submission, toReplay } from './write-batch.ts'
 
 export interface AcceptContext {
   catalogue: Catalogue

@@ -1,7 +1,16 @@
 import { coalesce } from '../coalesce.ts'
 import type { Db } from '../db.ts'
 import type { Basis, FirstBody } from './same-body.ts'
-import type { Accepted } from './write-batch.ts'
+
+/** A job that was taken, as its client is answered. */
+export interface Accepted {
+  jobId: string
+  requestId: string
+  estimatedCompletionAt: Date
+  costMicroCents: bigint
+  /** True if an earlier request with the same Idempotency-Key made this job. */
+  replayed: boolean
+}
 
 /** An Idempotency-Key of an account. */
 export interface Keyed {

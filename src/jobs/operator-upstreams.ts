@@ -45,11 +45,15 @@ export async function readUpstreams(db: Db, names: string[]): Promise<UpstreamSt
          coalesce(sum(c.cost_micro_cents), 0) as cost,
          count(*) filter (where c.cost_micro_cents is null) as unknown,
          coalesce(sum(j.cost_micro_cents) filter (where a.status = 'accepted' and j.status = 'completed'), 0) as charged,
-         coalesce(sum(case when a.status = 'accepted' and j.status = 'completed' then j.cost_micro_cents else 0 end
+         coalesce(sum(case when a.status = 'accepted' and j.status = 'completed' then j.cost_micro_cents - goodwill.amount else 0 end
            - c.cost_micro_cents) filter (where j.status in ('completed', 'failed', 'cancelled')), 0) as margin
        from attempts a
        join attempt_costs c on c.attempt_id = a.id
        join jobs j on j.id = a.job_id
+       cross join lateral (
+         select coalesce(sum(amount_micro_cents), 0) as amount from ledger_transfers t
+         where t.job_id = j.id and t.kind = 'goodwill'
+       ) as goodwill
        where a.provider = any($1) and a.started_at >= date_trunc('day', filmgate_now(), 'UTC')
        group by a.provider
      )

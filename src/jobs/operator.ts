@@ -6,8 +6,9 @@ export interface OperatorJob {
   status: JobStatus
   model: string
   mode: 'live' | 'test'
-  costMicroCents: number
-  /** What is left of it after refund and the upstream's price; null where that is not known, and for test jobs. */
+  /** What the customer was charged. */
+  priceMicroCents: number
+  /** What is left of it after what was given back and what the upstreams charge; null where that is not known, and for test jobs. */
   marginMicroCents: number | null
   email: string
   createdAt: string
@@ -20,23 +21,23 @@ export async function listJobsForOperator(
   filter: { status?: JobStatus | undefined; jobIds?: string[] | undefined } = {},
 ): Promise<OperatorJob[]> {
   const { rows } = await db.query<
-    Omit<OperatorJob, 'costMicroCents' | 'marginMicroCents' | 'createdAt'> & {
-      cost: bigint
+    Omit<OperatorJob, 'priceMicroCents' | 'marginMicroCents' | 'createdAt'> & {
+      price: bigint
       margin: bigint | null
       created_at: Date
     }
   >(
-    `select j.id as "jobId", j.status, j.model_slug as model, a.mode, j.cost_micro_cents as cost, u.email, j.created_at,
-       (select margin_micro_cents from job_money m where m.job_id = j.id and a.mode = 'live') as margin
+    `select j.id as "jobId", j.status, j.model_slug as model, a.mode, j.cost_micro_cents as price, u.email, j.created_at,
+       (select margin_micro_cents from job_money m where m.job_id = j.id) as margin
      from jobs j join accounts a on a.id = j.account_id join users u on u.id = a.user_id
      where ($2::job_status is null or j.status = $2)
        and ($3::text[] is null or j.id = any($3))
      order by j.created_at desc, j.position desc limit $1`,
     [limit, filter.status ?? null, filter.jobIds ?? null],
   )
-  return rows.map(({ cost, margin, created_at, ...row }) => ({
+  return rows.map(({ price, margin, created_at, ...row }) => ({
     ...row,
-    costMicroCents: Number(cost),
+    priceMicroCents: Number(price),
     marginMicroCents: margin === null ? null : Number(margin),
     createdAt: created_at.toISOString(),
   }))
@@ -86,15 +87,28 @@ interface OperatorEvent {
 
 export interface OperatorMoney {
   chargedMicroCents: number
+  /** By the job's end and by goodwill. */
   refundedMicroCents: number
-  /** What the upstreams have charged; null, as the margin then is, where nobody knows. */
+  goodwillMicroCents: number
+  /** What the upstreams have charged; null, as the margin then is, where nobody knows. The sandbox's jobs have no margin. */
   costMicroCents: number | null
   marginMicroCents: number | null
+}
+
+interface OperatorTransfer {
+  id: number
+  kind: string
+  amountMicroCents: number
+  note: string | null
+  createdAt: string
 }
 
 /** All that is known of a job, and these in particular. */
 export interface OperatorReport extends Record<string, unknown> {
   createdAt: string
+  mode: 'live' | 'test'
+  priceMicroCents: number
+  transfers: OperatorTransfer[]
   money: OperatorMoney
   attempts: OperatorAttempt[]
   /** Null where no upstream is asked. */
@@ -108,14 +122,14 @@ export async function showJobForOperator(db: Db, jobId: string): Promise<Operato
     `select json_build_object(
        'jobId', j.id, 'status', j.status, 'model', j.model_slug, 'version', j.model_version, 'mode', a.mode,
        'userId', u.id, 'email', u.email, 'apiKeyId', j.api_key_id, 'requestId', j.request_id,
-       'costMicroCents', j.cost_micro_cents, 'priceBasis', j.price_basis, 'provider', j.provider, 'operation', j.operation,
+       'priceMicroCents', j.cost_micro_cents, 'priceBasis', j.price_basis, 'routes', j.routes, 'provider', j.provider, 'operation', j.operation,
        'input', j.input, 'metadata', j.metadata,
        'error', case when j.error_code is not null then json_build_object('code', j.error_code, 'message', j.error_message) end,
        'cancelReason', j.cancel_reason, 'createdAt', j.created_at, 'dispatchedAt', j.dispatched_at, 'deadlineAt', j.deadline_at, 'completedAt', j.completed_at,
        'transfers', (select coalesce(json_agg(json_build_object('id', t.id, 'kind', t.kind, 'amountMicroCents', t.amount_micro_cents,
-          'createdAt', t.created_at) order by t.id), '[]') from ledger_transfers t where t.job_id = j.id),
+          'note', t.note, 'createdAt', t.created_at) order by t.id), '[]') from ledger_transfers t where t.job_id = j.id),
        'money', (select json_build_object('chargedMicroCents', charged_micro_cents, 'refundedMicroCents', refunded_micro_cents,
-          'costMicroCents', cost_micro_cents, 'marginMicroCents', margin_micro_cents) from job_money m where m.job_id = j.id),
+          'goodwillMicroCents', goodwill_micro_cents, 'costMicroCents', cost_micro_cents, 'marginMicroCents', margin_micro_cents) from job_money m where m.job_id = j.id),
        'attempts', (select coalesce(json_agg(json_build_object('number', t.number, 'provider', t.provider,
           'model', t.route ->> 'model', 'status', t.status, 'operation', t.operation, 'cause', t.cause,
           'refusalCode', t.refusal_code, 'listedCostMicroCents', t.listed_cost_micro_cents,

@@ -7,7 +7,8 @@ import { CommitUnknown, isLockTimeout, isTransient, isUnavailable, pipelinedTran
 import { ApiError } from '../errors.ts'
 import { durable } from '../fault-points.ts'
 import { cancelJob } from './cancel.ts'
-import { type Accepted, type Submission, type Verdict, writeBatch } from './write-batch.ts'
+import type { Accepted } from './idempotency.ts'
+import { type Submission, type Verdict, writeBatch } from './write-batch.ts'
 
 export type Submit = (submission: Submission) => Promise<Accepted>
 

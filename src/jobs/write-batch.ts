@@ -11,7 +11,7 @@ import {
   writeWindows,
 } from '../policy/rate-limits.ts'
 import { addDispatchTasks } from '../queue/tasks.ts'
-import { type Earlier, findEarlier, nameOf } from './idempotency.ts'
+import { type Accepted, type Earlier, findEarlier, nameOf } from './idempotency.ts'
 import { tellSubmitted } from './life.ts'
 import type { BodyHashes } from './same-body.ts'
 
@@ -37,15 +37,6 @@ export interface Submission {
   createdAt: Date
   estimatedCompletionAt: Date
   idempotency: ({ key: string } & BodyHashes) | undefined
-}
-
-export interface Accepted {
-  jobId: string
-  requestId: string
-  estimatedCompletionAt: Date
-  costMicroCents: bigint
-  /** True if an earlier request with the same Idempotency-Key made this job. */
-  replayed: boolean
 }
 
 export type Verdict = Accepted | ApiError
