@@ -69,6 +69,7 @@ test('a job tells its operator what it brought in and what it cost, by bill wher
   assert.deepEqual(job.money, {
     chargedMicroCents: 350_000,
     refundedMicroCents: 0,
+    goodwillMicroCents: 0,
     costMicroCents: 300_000,
     marginMicroCents: 50_000,
   })
@@ -81,7 +82,7 @@ test('a job tells its operator what it brought in and what it cost, by bill wher
   // by the vendor's word a generation that failed costs nothing
   assert.deepEqual([lost.money.costMicroCents, lost.money.marginMicroCents], [0, 0])
   const human = await run(`job show ${made}`)
-  assert.match(human.stdout, /^marginMicroCents +\$0\.05$/m)
+  assert.match(human.stdout, /^margin +\$0\.05$/m)
   assert.match(human.stdout, /\$0\.30 billed/)
   const list = await run('job list')
   assert.match(list.stdout, /\$0\.35 +\$0\.05/)

@@ -276,7 +276,16 @@ test('jobs are shown with what an operator asks for', async () => {
     filmgate('job list'),
   ])
   assert.deepEqual(
-    [job.jobId, job.status, job.model, job.mode, job.userId, job.apiKeyId, job.requestId, job.costMicroCents],
+    [
+      job.jobId,
+      job.status,
+      job.model,
+      job.mode,
+      job.userId,
+      job.apiKeyId,
+      job.requestId,
+      job.priceMicroCents,
+    ],
     [body.jobId, 'pending', textToVideo, 'test', customer.userId, customer.keyId, body.requestId, 420_000],
   )
   assert.deepEqual(

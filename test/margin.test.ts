@@ -104,6 +104,13 @@ test('where no route leaves enough the job is refused uncharged; test keys, quot
   assert.deepEqual([refused.status, refused.body.error.code], [400, 'MODEL_VERSION_NOT_ACTIVE'])
   assert.match(refused.body.error.message, /at its present price\. Nothing was charged/)
   assert.doesNotMatch(JSON.stringify(refused.body), /margin|cost|79|cheap|dear/i)
+  const shown = async (at: typeof strict, key?: string) =>
+    (await at.call('GET', `/v1/catalog/models/${textToVideo}`, key === undefined ? {} : { key })).body
+  const own = await shown(strict, customer.key)
+  assert.equal(own.available, false)
+  assert.match(own.unavailableReason, /at its present price/)
+  assert.equal((await shown(strict)).available, true, 'for everybody else')
+  assert.equal((await shown(free, customer.key)).available, true)
   const quoteId = quote.body.quoteId
   const quoted = await submit(strict, { quoteId, input: { prompt: 'A sea', duration: '5' } })
   assert.equal(quoted.status, 200, JSON.stringify(quoted.body))

@@ -1,11 +1,13 @@
 import type { Logger } from 'pino'
+import type { Caller } from '../accounts/authenticate.ts'
 import type { Catalogue, Model, ModelRoute, ModelVersion } from '../catalogue/load.ts'
 import { dollars } from '../dollars.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { listPricing } from '../policy/list-price.ts'
-import type { Policy } from '../policy/policy.ts'
+import { overridesFor, type Policy } from '../policy/policy.ts'
 import { currentVersion } from '../policy/versions.ts'
 import { isMargin, marginPercent, type Percent } from '../pricing/margin.ts'
+import { agreedPrice } from '../pricing/override.ts'
 import { type Pricing, price } from '../pricing/price.ts'
 import { listedCost } from './routes.ts'
 
@@ -128,6 +130,27 @@ function inputsOf(pricing: Pricing, cost: Pricing | undefined): Record<string, s
       ),
     [{}],
   )
+}
+
+/**
+ * Whether a job that leaves every option at its default can go by any of these routes at what this customer pays, or everybody
+ * where there is none.
+ */
+export function isSold(
+  { policy, caller }: { policy: Policy; caller: Caller | undefined },
+  { model, version }: { model: Model; version: ModelVersion },
+  routes: ModelRoute[],
+  minMargin: Percent | undefined,
+): boolean {
+  if (minMargin === undefined) return true
+  const overrides = caller === undefined ? [] : overridesFor(policy, caller)
+  const pricing = listPricing(policy, model, version)
+  return routes.some((route) => {
+    const input = defaultInput(version, fieldsOf(pricing, route.cost))
+    const cost = listedCost(route, input)
+    const agreed = agreedPrice(pricing, overrides, model, input)
+    return cost === undefined || 'field' in agreed || isMargin(agreed.costMicroCents, cost, minMargin)
+  })
 }
 
 const isLoss = (earning: Earning | null) => (earning?.marginMicroCents ?? 0) < 0

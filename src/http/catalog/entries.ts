@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import type { Model, ModelVersion } from '../../catalogue/load.ts'
+import { isSold } from '../../jobs/margins.ts'
 import { whyUnavailable } from '../../jobs/takes-jobs.ts'
 import { currentVersion } from '../../policy/versions.ts'
 import { visibleModels } from '../../policy/visibility.ts'
@@ -60,9 +61,14 @@ export const entryExample: Static<typeof entry> = {
 
 /** A model as the catalog's lists show it. */
 export function toEntry(audience: Audience, { model, version }: Offer): Static<typeof entry> {
-  const { policy, origin, candidates } = audience
+  const { policy, origin, candidates, minMargin } = audience
   const { slug, name, provider, category, capability, tags } = model
-  const reason = whyUnavailable(policy, model, version, candidates('live', model, version))
+  const ways = candidates('live', model, version)
+  const routes = ways.map(({ route }) => route)
+  const isWorthIt = isSold(audience, { model, version }, routes, minMargin)
+  const reason =
+    whyUnavailable(policy, model, version, ways) ??
+    (isWorthIt ? null : `This server takes no live jobs of ${slug} at its present price.`)
   return {
     slug,
     name,

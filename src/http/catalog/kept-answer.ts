@@ -30,8 +30,8 @@ export function keptAnswer<Answer>(make: (audience: Audience, name: string) => A
     const policy = await services.policies.recent()
     const answers = kept.get(policy) ?? new Map<string, Prepared<Answer>>()
     kept.set(policy, answers)
-    const { catalogue, origin, candidates } = services
-    const audience = { catalogue, policy, caller, origin: origin(), candidates }
+    const { catalogue, origin, candidates, minMargin } = services
+    const audience = { catalogue, policy, caller, origin: origin(), candidates, minMargin }
     const prepared = answers.get(name) ?? new Prepared(make(audience, name))
     answers.set(name, prepared)
     // what takes jobs may change at any second; who has the answer already is told so in a few bytes
