@@ -25,7 +25,11 @@ test('every migration from 0009 on reads the time from filmgate_now() or queue_n
 })
 
 test('no SQL in src reads the time from anything else', () => {
-  const files = globSync('src/**/*.ts', { cwd: root }).filter((file) => !file.endsWith('.test.ts'))
+  // what PostgreSQL tells of its own connections is told by its own clock
+  const exempt = ['src/postgres/lock-waits.ts']
+  const files = globSync('src/**/*.ts', { cwd: root }).filter(
+    (file) => !file.endsWith('.test.ts') && !exempt.includes(file),
+  )
   assert.ok(files.length > 200)
   for (const file of files) assert.deepEqual(bareTimesIn(read(file), 'ts'), [], file)
 })
@@ -37,7 +41,8 @@ test("no code of src but src/clock.ts reads the process's own clock", () => {
   const reading = files.filter((file) =>
     /\bnew Date\(\s*\)|\bDate\s*[.]\s*now\b|\bDate\(\)/.test(read(file).replace(commentsOf.ts, '')),
   )
-  assert.deepEqual(reading, ['src/clock.ts'])
+  // the latter for the header Date, which decides nothing and is node's own in every other answer
+  assert.deepEqual(reading.sort(), ['src/clock.ts', 'src/http/plain-answer.ts'])
 })
 
 test('no default, view or function of the migrated database reads another clock', async () => {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -55,12 +56,17 @@ export function startShifted(
 export async function startShiftedServer(
   role: 'api' | 'worker',
   options: Parameters<typeof startShifted>[1],
-): Promise<{ url: string; said(): string; stop(): void }> {
+): Promise<{ url: string; said(): string; stop(): Promise<void> }> {
   const script = ['src/main.ts', 'serve', '--port', '0', '--role', role]
   const { child, said } = startShifted(script, options)
+  const exited = once(child, 'exit')
+  const stop = async () => {
+    child.kill('SIGKILL')
+    await exited
+  }
   for await (const line of createInterface(child.stdout)) {
     const ready = /^filmgate (?:ready on (\S+)|.*ready)/.exec(line)
-    if (ready !== null) return { url: ready[1] ?? '', said, stop: () => child.kill('SIGKILL') }
+    if (ready !== null) return { url: ready[1] ?? '', said, stop }
   }
   throw new Error(`the ${role} did not start: ${said()}`)
 }

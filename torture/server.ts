@@ -1,10 +1,9 @@
 import { createLog } from '../src/cli/output.ts'
-import type { Clock } from '../src/clock.ts'
 import { loadConfig } from '../src/config.ts'
 import { serve } from '../src/serve.ts'
 import { type Storage, StorageError } from '../src/storage/storage.ts'
 
-// The real server as its settings have it, but for a clock that can be set and a storage that can be full.
+// The real server as its settings have it, on a machine whose clock can be set and whose storage can be full.
 
 /** What the harness tells a server, at its start and later. */
 export interface Weather {
@@ -37,12 +36,18 @@ process.on('disconnect', () => process.exit(1))
 
 const config = loadConfig(process.env, { port })
 const log = createLog(config)
-const clock: Clock = { now: () => new Date(Date.now() + weather.clockOffsetMs) }
+const RealDate = Date
+const nowMs = () => RealDate.now() + weather.clockOffsetMs
+globalThis.Date = new Proxy(RealDate, {
+  construct: (target, values, newTarget) =>
+    Reflect.construct(target, values.length === 0 ? [nowMs()] : values, newTarget),
+  get: (target, name) => (name === 'now' ? nowMs : Reflect.get(target, name)),
+})
 const onLost = (error: Error) => {
   log.fatal({ err: error }, 'the database is gone')
   process.exit(1)
 }
-const serving = serve(config, log, onLost, { clock, wrapStorage: fillable })
+const serving = serve(config, log, onLost, { wrapStorage: fillable })
 // it may be told to stop while it starts
 process.once('SIGTERM', async () => {
   await serving.then((server) => server.stop()).finally(() => process.exit(0))

@@ -73,10 +73,16 @@ function signBy(client: S3Client, clock: Clock): void {
 
 /** Throws a ConfigError that names the setting at fault unless the bucket is there and may be listed. */
 export async function checkBucket(client: S3Client, settings: S3Settings): Promise<void> {
-  try {
+  const ask = async () => {
     await client.send(new ListObjectsV2Command({ Bucket: settings.bucket, MaxKeys: 1 }), {
       abortSignal: AbortSignal.timeout(startLimitMs),
     })
+  }
+  try {
+    // by that answer the library has learnt the store's time
+    await ask().catch((error) =>
+      faultOf(error).code === 'RequestTimeTooSkewed' ? ask() : Promise.reject(error),
+    )
   } catch (error) {
     throw new ConfigError(remedy(settings, faultOf(error)))
   }

@@ -298,3 +298,26 @@ test('a start that cannot work names the setting in one line, without the secret
     )
   }
 })
+
+test("requests are signed by the clock that is given, and then by the store's where that is another", async () => {
+  const hourMs = 3_600_000
+  const aheadMs: number[] = []
+  server.meddle = ({ headers }, response) => {
+    const text = String(headers['x-amz-date'])
+    const signedAt = text.replace(/(....)(..)(..)T(..)(..)(..)Z/, '$1-$2-$3T$4:$5:$6Z')
+    aheadMs.push(Date.parse(signedAt) - Date.now())
+    // as a store refuses what is a quarter of an hour off
+    return Math.abs(aheadMs.at(-1)!) > hourMs / 4 && s3Error(response, 403, 'RequestTimeTooSkewed')
+  }
+  const settings = await server.newBucket()
+  for (const behindMs of [0, 48 * hourMs]) {
+    const clock = { now: () => new Date(Date.now() - behindMs), offsetMs: () => behindMs }
+    aheadMs.length = 0
+    const storage = await createS3Storage(settings, { temporaryDirectory: tmpdir(), clock })
+    await storage.stat('nothing')
+    storage.close()
+    assert.ok(Math.abs(aheadMs[0]! + behindMs) < 60_000, String(aheadMs))
+    assert.ok(Math.abs(aheadMs.at(-1)!) < 60_000, String(aheadMs))
+  }
+  server.meddle = () => false
+})

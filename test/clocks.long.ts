@@ -1,0 +1,24 @@
+import { test } from 'node:test'
+import { decideAlike } from './clocks.ts'
+import { hasLibfaketime, type Shifter } from './shifted-processes.ts'
+
+const skip = hasLibfaketime ? false : 'libfaketime is not installed'
+const shifters: [Shifter, { skip?: string | false }][] = [
+  ['preload', {}],
+  ['libfaketime', { skip }],
+]
+
+for (const [shifter, options] of shifters) {
+  for (const [api, worker] of [
+    [-2, 2],
+    [48, -48],
+    [2, -48],
+    [-48, -2],
+  ] as const) {
+    test(
+      `an API ${api} h and a worker ${worker} h off (${shifter}) decide alike, also in the sweep`,
+      options,
+      () => decideAlike({ api, worker, shifter }, { isLong: true }),
+    )
+  }
+}
