@@ -76,6 +76,7 @@ test('every setting is read, and the command line stands above the environment',
     FILMGATE_MAX_CONNECTIONS: '99',
     FILMGATE_MAX_CONNECTIONS_PER_ADDRESS: '9',
     FILMGATE_REQUESTS_PER_MINUTE: '60',
+    FILMGATE_WHEN_SUSPENDED: 'hold',
     FILMGATE_LOG_LEVEL: 'debug',
   }
   const config = loadConfig(environment)
@@ -111,6 +112,7 @@ test('every setting is read, and the command line stands above the environment',
     maxConnections: 99,
     maxConnectionsPerAddress: 9,
     requestsPerMinute: 60,
+    whenSuspended: 'hold',
     logLevel: 'debug',
   })
   const flags = { port: '0', host: '::1', role: 'worker' }

@@ -25,7 +25,7 @@ test('every code that the sources throw is in the table', () => {
 test('every code of the table is used by some source', () => {
   for (const code of Object.keys(apiErrors)) {
     // the routes' lists of what they may answer use none
-    const uses = new RegExp(`new ApiError\\(\\s*'${code}'|: \\[\\s*'${code}',\\s*'[^']* `)
+    const uses = new RegExp(`(new ApiError\\(\\s*|\\bcode: |\\?\\? )'${code}'|: \\[\\s*'${code}',\\s*'[^']* `)
     assert.ok(
       sources.some(({ text }) => uses.test(text)),
       `${code} is answered nowhere`,
@@ -36,8 +36,12 @@ test('every code of the table is used by some source', () => {
 test('the statuses are those of the contract', (t) => {
   if (contract === undefined) return t.skip('the contract is not at hand')
   const statuses = new Map<string, number>()
-  for (const [, codes, status] of contract.matchAll(/^\| ([A-Z_ /]+?) \| (\d{3}) \|/gm)) {
-    for (const code of codes!.split(' / ')) statuses.set(code, Number(status))
+  for (const [, codes, status] of contract.matchAll(/^\| ([A-Z_ /]+?) \| (\d{3}(?: \/ \d{3})*) \|/gm)) {
+    // one for all, or one for each
+    const each = status!.split(' / ')
+    for (const [index, code] of codes!.split(' / ').entries()) {
+      statuses.set(code, Number(each[index] ?? each[0]))
+    }
   }
   assert.ok(statuses.size > 30, `only ${statuses.size} were read`)
   for (const [code, { status }] of Object.entries(apiErrors)) assert.equal(status, statuses.get(code), code)

@@ -1,5 +1,6 @@
 import { maxHeaderSize, type Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { systemClock } from '../clock.ts'
 import type { ApiErrorCode } from '../errors.ts'
 import { partFrom } from './part-from.ts'
 
@@ -24,7 +25,7 @@ export function plainText(
     `x-request-id: ${requestId}`,
     ...(retryAfter === undefined ? [] : [`retry-after: ${retryAfter}`]),
     `content-length: ${Buffer.byteLength(body)}`,
-    `date: ${new Date().toUTCString()}`,
+    `date: ${systemClock.now().toUTCString()}`,
     'connection: close',
   ]
   return `HTTP/1.1 ${status} ${reason}\r\n${headers.join('\r\n')}\r\n\r\n${body}`

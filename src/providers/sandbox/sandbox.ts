@@ -21,7 +21,6 @@ import {
   readJson,
   removeJob,
   type SandboxJob,
-  storageTime,
   sweepLeftovers,
   writeJson,
 } from './store.ts'
@@ -75,11 +74,10 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
     clock,
   })
   const reading = limitedTo(readsAtOnce)
+  let sweeping: Promise<void> | undefined
   const sweep = () => {
     // What could not be removed now is still there tomorrow.
-    storageTime(storage)
-      .then((now) => sweepLeftovers(storage, now))
-      .catch(() => {})
+    sweeping = sweepLeftovers(storage).catch(() => {})
   }
   sweep()
   const sweeps = setInterval(sweep, sweepEveryMs).unref()
@@ -224,7 +222,8 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
     },
     async close() {
       clearInterval(sweeps)
-      await renderer.close()
+      // what it has put there to read the time is not left behind
+      await Promise.all([renderer.close(), sweeping])
     },
   }
 }

@@ -89,7 +89,7 @@ export async function removeJob(storage: Storage, { jobId, request }: SandboxJob
 }
 
 /** The time by the clock that the storage tells `modifiedAt` by: that of a file server or store need not be ours. */
-export async function storageTime(storage: Storage): Promise<Date> {
+async function storageTime(storage: Storage): Promise<Date> {
   const key = `${root}time-${randomUUID()}/probe`
   await storage.put(key, Readable.from([Buffer.from('time')]))
   try {
@@ -100,12 +100,14 @@ export async function storageTime(storage: Storage): Promise<Date> {
 }
 
 /** Removes what nobody came back for in 24 hours: jobs that were not forgotten, heartbeats of processes that are gone. */
-export async function sweepLeftovers(storage: Storage, now: Date): Promise<void> {
+export async function sweepLeftovers(storage: Storage, givenNow?: Date): Promise<void> {
   const folders = new Map<string, string[]>()
   for await (const key of storage.list(root)) {
     const folder = key.slice(0, key.indexOf('/', root.length))
     folders.set(folder, [...(folders.get(folder) ?? []), key])
   }
+  if (folders.size === 0) return
+  const now = givenNow ?? (await storageTime(storage))
   for (const keys of folders.values()) {
     // All of a job is far younger than a day while it is under way: one of its objects tells for the others.
     const found = await storage.stat(keys[0]!)
