@@ -88,12 +88,12 @@ test('nothing of a customer lies on the disk of a machine that has an S3 store',
   }
 })
 
-test('a store that fails is told by the health and by a plain 500, without inner detail', async () => {
+test('a store that fails is told by the health and by a plain 503, without inner detail', async () => {
   const { fileUrl } = await upload()
   store.meddle = (_, response) => s3Error(response, 403, 'AccessDenied')
   const answer = await front.call('GET', front.url + pathOf(fileUrl))
-  assert.equal(answer.status, 500)
-  assert.equal(answer.body.error.code, 'INTERNAL_ERROR')
+  assert.equal(answer.status, 503)
+  assert.equal(answer.body.error.code, 'SERVICE_UNAVAILABLE')
   assert.doesNotMatch(JSON.stringify(answer.body), /S3|AccessDenied|films-/)
   const health = await front.call('GET', '/health/ready')
   assert.deepEqual([health.status, health.body.checks.storage], [503, 'failed'])

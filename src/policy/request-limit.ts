@@ -15,20 +15,20 @@ const mostCounted = 100_000
  * Limits the requests of one process, in its memory: a count for each minute, which begins with the first request after the
  * last one has ended.
  */
-export function createRequestLimit(perMinute: number, now = () => performance.now()): RequestLimit {
+export function createRequestLimit(perMinute: number, nowMs = () => performance.now()): RequestLimit {
   const counts = new Map<string, number>()
   let endsAt = 0
   return {
     take(address, keyId) {
-      if (now() >= endsAt) {
+      if (nowMs() >= endsAt) {
         counts.clear()
-        endsAt = now() + windowMs
+        endsAt = nowMs() + windowMs
       }
       const name = keyId === undefined ? networkOf(address) : `${networkOf(address)} ${keyId}`
       const count = (counts.get(name) ?? 0) + 1
       if (count === 1 && counts.size >= mostCounted) counts.delete(counts.keys().next().value!)
       if (count <= perMinute) return void counts.set(name, count)
-      const retryAfter = Math.max(1, Math.ceil((endsAt - now()) / 1000))
+      const retryAfter = Math.max(1, Math.ceil((endsAt - nowMs()) / 1000))
       const whose = keyId === undefined ? 'An address without a good key' : 'A key'
       throw new ApiError(
         'RATE_LIMIT_EXCEEDED',
