@@ -110,16 +110,17 @@ function createTell(log: Logger): (offsetMs: number) => void {
   let toldMs = 0
   return (offsetMs) => {
     const fault = faultOf(offsetMs)
+    const about = { offsetMs: Math.round(offsetMs) }
     if (fault !== undefined && Math.abs(offsetMs - toldMs) > toleratedMs) {
       toldMs = offsetMs
       log.warn(
-        { offsetMs },
+        about,
         `${fault}; the database's counts, and the times in this log are the process's: set the clocks of both machines right`,
       )
     }
     if (fault === undefined && toldMs !== 0) {
       toldMs = 0
-      log.info({ offsetMs }, "the clock of this process agrees with the database's again")
+      log.info(about, "the clock of this process agrees with the database's again")
     }
   }
 }
