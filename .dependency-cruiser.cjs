@@ -25,7 +25,7 @@ module.exports = {
       name: 'main-is-on-top',
       severity: 'error',
       from: { path: '^src/', pathNot: '[.]test[.]ts$' },
-      to: { path: '^src/main[.]ts$' },
+      to: { path: '^src/main[.](ts|js)$' },
     },
     {
       name: 'only-main-and-the-command-line-wire',

@@ -23,6 +23,8 @@ test('without any setting the documented defaults hold', () => {
     requestsPerMinute: 6_000,
     whenSuspended: 'refuse',
     logLevel: 'info',
+    healthPort: undefined,
+    minFreeDiskBytes: 1_000_000_000,
   })
 })
 
@@ -77,6 +79,8 @@ test('every setting is read, and the command line stands above the environment',
     FILMGATE_MAX_CONNECTIONS_PER_ADDRESS: '9',
     FILMGATE_REQUESTS_PER_MINUTE: '60',
     FILMGATE_WHEN_SUSPENDED: 'hold',
+    FILMGATE_HEALTH_PORT: '9090',
+    FILMGATE_MIN_FREE_DISK: '2GiB',
     FILMGATE_LOG_LEVEL: 'debug',
   }
   const config = loadConfig(environment)
@@ -112,6 +116,8 @@ test('every setting is read, and the command line stands above the environment',
     maxConnectionsPerAddress: 9,
     requestsPerMinute: 60,
     whenSuspended: 'hold',
+    healthPort: 9090,
+    minFreeDiskBytes: 2 * 1024 ** 3,
     logLevel: 'debug',
   })
   const flags = { port: '0', host: '::1', role: 'worker' }
@@ -166,6 +172,12 @@ for (const [name, remedy, values] of [
       'null',
       'ftp://a.example',
     ],
+  ],
+  ['FILMGATE_HEALTH_PORT', /give a port number from 0 to 65535/, ['65536', '-1', '08080', '9e3', 'any']],
+  [
+    'FILMGATE_MIN_FREE_DISK',
+    /give a whole number of MB, GB or TB, like 500MB or 2GB/,
+    ['1', '1 GB', '1.5GB', '-1GB', '1gb', '1e3MB', '01GB', 'all', '10%'],
   ],
   [
     'FILMGATE_REQUESTS_PER_MINUTE',

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { parseRange } from './addresses.ts'
 import { durableSteps, isFaultPoint } from './fault-points.ts'
+import { parseSize } from './size.ts'
 
 export const roles = ['all', 'api', 'worker'] as const
 export const whenSuspended = ['refuse', 'hold'] as const
@@ -48,6 +49,10 @@ export interface Config {
   /** What becomes of a live submit while every upstream of its model is suspended. */
   whenSuspended: (typeof whenSuspended)[number]
   logLevel: (typeof logLevels)[number]
+  /** Where a worker answers /health; unset: nowhere. */
+  healthPort: number | undefined
+  /** Below so much free space on the disk of the data folder nothing new is taken. */
+  minFreeDiskBytes: number
 }
 
 export interface S3Settings {
@@ -122,6 +127,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
       read('FILMGATE_WHEN_SUSPENDED') ?? 'refuse',
       whenSuspended,
     ),
+    healthPort:
+      read('FILMGATE_HEALTH_PORT') === undefined
+        ? undefined
+        : port('FILMGATE_HEALTH_PORT', read('FILMGATE_HEALTH_PORT')!),
+    minFreeDiskBytes: size('FILMGATE_MIN_FREE_DISK', read('FILMGATE_MIN_FREE_DISK') ?? '1GB'),
     logLevel: oneOf('FILMGATE_LOG_LEVEL', read('FILMGATE_LOG_LEVEL') ?? 'info', logLevels),
   }
 }
@@ -142,9 +152,15 @@ function minMargin(text: string | undefined): string | undefined {
 }
 
 function port(name: string, text: string): number {
-  const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+  const value = /^(0|[1-9]\d{0,4})$/.test(text) ? Number(text) : Number.NaN
   if (!(value <= 65_535)) throw new ConfigError(`${name} is "${text}": give a port number from 0 to 65535`)
   return value
+}
+
+function size(name: string, text: string): number {
+  const bytes = parseSize(text)
+  if (bytes !== undefined) return bytes
+  throw new ConfigError(`${name} is "${text}": give a whole number of MB, GB or TB, like 500MB or 2GB`)
 }
 
 function oneOf<T extends string>(name: string, text: string, options: readonly T[]): T {

@@ -322,3 +322,12 @@ export class ApiError extends Error {
     return apiErrors[this.code].status
   }
 }
+
+/** The disk is below its reserve. */
+export function noRoom(): ApiError {
+  return new ApiError(
+    'SERVICE_UNAVAILABLE',
+    'There is no space left on this server right now: nothing was done. Send the same request again later.',
+    { retryAfter: 60 },
+  )
+}

@@ -1,17 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAuthenticate } from './accounts/authenticate.ts'
 import { loadCatalogue, type Model, type ModelRoute, type ModelVersion } from './catalogue/load.ts'
 import { type Clock, createDatabaseClock } from './clock.ts'
 import { type Config, ConfigError, originOf } from './config.ts'
 import { openDatabase } from './database.ts'
+import { watchDisk } from './disk.ts'
+import { createHealth } from './health.ts'
 import { createApp } from './http/app.ts'
 import type { BodyTimes } from './http/bodies.ts'
 import { createProxies } from './http/client-address.ts'
+import { serveHealth } from './http/health.ts'
+import { readyChecks } from './http/ready-checks.ts'
 import { startChecks } from './jobs/check-upstreams.ts'
 import { createExpectations } from './jobs/expectations.ts'
 import { createIdempotency } from './jobs/idempotency.ts'
@@ -24,27 +28,37 @@ import { probeSuspended, releaseProbe } from './jobs/suspensions.ts'
 import { createReadEvents } from './jobs/timeline.ts'
 import { createJobWatch } from './jobs/watch.ts'
 import { startWorker } from './jobs/worker.ts'
+import type { Mode } from './ledger/ledger.ts'
 import { createLinks } from './links.ts'
+import { makeFolder } from './make-folder.ts'
 import { createMedia } from './media/media.ts'
 import { migrate } from './migrate.ts'
 import { assertPublicUrl, createOutbound } from './outbound.ts'
 import { createPolicySource, loadPolicy } from './policy/policy.ts'
 import { createRequestLimit } from './policy/request-limit.ts'
+import { sayConnections } from './postgres/connections.ts'
 import { percent } from './pricing/margin.ts'
 import type { Provider } from './providers/provider.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
 import { openUpstreams } from './providers/upstreams.ts'
 import { freeTasksOfDead } from './queue/heartbeat.ts'
 import { loadSigningSecret } from './signing-secret.ts'
+import { createStep } from './start-step.ts'
 import { openStorage } from './storage/open.ts'
 import type { Storage } from './storage/storage.ts'
+import { withinTime } from './time-limit.ts'
 
 export interface Server {
   /** Where it listens; undefined for a mere worker. */
   url: string | undefined
+  /** Where a worker answers for its health, if it does. */
+  healthUrl: string | undefined
   /** Finishes what is under way and lets everything go. */
   stop(): Promise<void>
 }
+
+// a drain may take its time; what hangs after it is left to the end of the process
+const undoLimitMs = 60_000
 
 /** What a test gives in place of what the settings name. */
 export interface ServeOptions {
@@ -71,12 +85,11 @@ export async function serve(
   const undo: (() => Promise<unknown>)[] = []
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) {
-      await step().catch((error) => log.error({ err: error }, 'stopping failed'))
+      await withinTime(undoLimitMs, step).catch((error) => log.error({ err: error }, 'stopping failed'))
     }
   }
   try {
-    const url = await start(config, log, onLost, options, undo)
-    return { url, stop }
+    return { ...(await start(config, log, onLost, options, undo)), stop }
   } catch (error) {
     await stop()
     throw error
@@ -89,7 +102,7 @@ async function start(
   onLost: (error: Error) => void,
   options: ServeOptions,
   undo: (() => Promise<unknown>)[],
-): Promise<string | undefined> {
+): Promise<Pick<Server, 'url' | 'healthUrl'>> {
   if (config.allowPrivateNetwork) {
     log.warn(
       'FILMGATE_ALLOW_PRIVATE_NETWORK=1: webhooks and input media may reach private addresses; never in production',
@@ -109,13 +122,40 @@ async function start(
     )
   }
   const catalogue = loadCatalogue()
+  const step = createStep(log)
   const temporaryDirectory = join(config.dataDir, 'tmp')
-  await mkdir(temporaryDirectory, { recursive: true })
+  await step(
+    'make the data folder',
+    { seconds: 15, remedy: 'see whether the disk of FILMGATE_DATA_DIR answers' },
+    () => makeFolder(temporaryDirectory),
+  )
+  // before PostgreSQL is started for nothing
+  await step('try the port', { seconds: 15, remedy: 'see whether HOST is an address of this machine' }, () =>
+    tryPorts(config),
+  )
+  const disk = await step(
+    'look at the disk',
+    { seconds: 15, remedy: 'see whether the disk of FILMGATE_DATA_DIR answers' },
+    () => watchDisk(config.dataDir, config.minFreeDiskBytes, log),
+  )
+  undo.push(async () => disk.stop())
+  // with files and database elsewhere, only renders need this disk
+  const isElsewhere = config.s3 !== undefined && config.databaseUrl !== undefined
+  const hasRoom = (mode: Mode) => disk.room() !== 'none' || (isElsewhere && mode === 'live')
 
-  const database = await openDatabase(config, 'server', log, onLost)
+  const database = await step(
+    'open the database',
+    { seconds: 240, remedy: 'see whether DATABASE_URL, or the disk of FILMGATE_DATA_DIR, answers' },
+    () => openDatabase(config, 'server', log, onLost),
+  )
   undo.push(database.close)
   const { pool } = database
-  await migrate(pool, log)
+  const endWatch = database.sayLockWaits((line) => log.warn(line))
+  await step(
+    'bring the database up to date',
+    { seconds: 3_600, remedy: 'see who holds the locks that the log names' },
+    () => migrate(pool, log),
+  ).finally(endWatch)
   if (options.clock === undefined) {
     await databaseClock.follow(pool)
     undo.push(databaseClock.stop)
@@ -126,17 +166,25 @@ async function start(
     await forgetServers(pool)
   }
 
-  const signingSecret = await loadSigningSecret(pool, config.dataDir)
+  const signingSecret = await step(
+    'read the signing secret',
+    { seconds: 30, remedy: 'see whether the database answers' },
+    () => loadSigningSecret(pool, config.dataDir),
+  )
   const policies = createPolicySource(pool, clock)
   const expectations = createExpectations({ pool, clock, catalogue, log })
-  const opened = await openStorage(config, temporaryDirectory, clock)
+  const opened = await step(
+    'open the storage',
+    { seconds: 60, remedy: 'see whether the S3 store, or the disk of FILMGATE_DATA_DIR, answers' },
+    () => openStorage(config, temporaryDirectory, clock),
+  )
   undo.push(opened.close)
   const storage = wrapStorage(opened.storage)
   const outbound = createOutbound({ allowPrivate: config.allowPrivateNetwork })
   undo.push(outbound.close)
   const media = createMedia()
   undo.push(media.close)
-  const sandbox = createSandbox({ storage, temporaryDirectory, clock })
+  const sandbox = createSandbox({ storage, temporaryDirectory, clock, hasRoom: () => disk.room() !== 'none' })
   undo.push(sandbox.close)
   const providers: Provider[] = [sandbox, ...upstreams]
   const provider = (name: string) => providers.find((candidate) => candidate.name === name)
@@ -169,13 +217,38 @@ async function start(
   undo.push(announced.stop)
   const checks = startChecks({ pool, log }, processId, upstreams)
   undo.push(checks.stop)
+  const isApi = config.role !== 'worker'
+  const isWorker = config.role !== 'api'
+  const used = [pool, lookupPool, ...(isApi ? [submitPool] : []), ...(isWorker ? [queuePool] : [])]
+  await sayConnections(
+    pool,
+    used.reduce((sum, { options }) => sum + (options.max ?? 0), 0),
+    log,
+  )
+  const health = createHealth(
+    readyChecks({
+      pool,
+      lookupPool,
+      submitPool: isApi ? submitPool : undefined,
+      queuePool: isWorker ? queuePool : undefined,
+      storage,
+      disk,
+      clock,
+    }),
+    ['workers', 'disk', 'clock'],
+    log,
+  )
+  undo.push(async () => health.stop())
   let worker: { stop(): Promise<void> } | undefined
   undo.push(async () => worker?.stop())
   let url: string | undefined
+  let healthUrl: string | undefined
   if (config.role !== 'worker') {
     const app = createApp(
       {
         pool,
+        health,
+        hasRoom,
         clock,
         catalogue,
         outbound,
@@ -239,9 +312,27 @@ async function start(
       temporaryDirectory,
       ...links,
     }
-    worker = await startWorker(context, { queuePool, lookupPool })
+    worker = await step('start the worker', { seconds: 60, remedy: 'see whether the database answers' }, () =>
+      startWorker(context, { queuePool, lookupPool }),
+    )
   }
-  return url
+  if (config.role === 'worker' && config.healthPort !== undefined) {
+    const app = Fastify({ forceCloseConnections: true })
+    serveHealth(app, { health })
+    undo.push(() => app.close())
+    healthUrl = await listen(app, { host: config.host, port: config.healthPort })
+  }
+  return { url, healthUrl }
+}
+
+/** Rejects where one of the ports is taken, as listening would. */
+async function tryPorts({ role, host, port, healthPort }: Config): Promise<void> {
+  const wanted = role === 'worker' ? healthPort : port
+  if (wanted === undefined || wanted === 0) return
+  const probe = createServer().listen({ host, port: wanted })
+  await once(probe, 'listening')
+  probe.close()
+  await once(probe, 'close')
 }
 
 function routesOf({ upstreams, routesOf }: ServeOptions) {
@@ -256,7 +347,7 @@ function isReachableAt({ publicUrl, allowPrivateNetwork: allowPrivate }: Config)
   return assertPublicUrl(publicUrl, { allowPrivate, protocols: ['https:', 'http:'] }).ok
 }
 
-async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {
+async function listen(app: FastifyInstance, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
   await app.listen({ host, port })
   const address = app.server.address() as AddressInfo
   return originOf(host, address.port)

@@ -256,7 +256,9 @@ test('a wrong setting stops the start with one line that names it', async () => 
       /HOST or PORT: .*192\.0\.2\.1.*: give an address of this machine/,
       { FILMGATE_LOG_LEVEL: 'silent' },
     ),
-    fails(`serve --port ${port}`, 1, /PORT is taken by another program/, { FILMGATE_LOG_LEVEL: 'silent' }),
+    fails(`serve --port ${port}`, 1, new RegExp(`PORT ${port} is taken by another program`), {
+      FILMGATE_LOG_LEVEL: 'silent',
+    }),
   ])
   const { stderr } = await filmgate('user show x', { DATABASE_URL: unreachable })
   assert.doesNotMatch(stderr, /hunter2/)

@@ -106,8 +106,9 @@ function report(error: unknown): number {
 // Which setting is wrong, by what of the system failed. Of a name with several addresses each has its own error.
 function settingAtFault(error: unknown): string | undefined {
   const cause = error instanceof AggregateError ? error.errors[0] : error
-  const { code, syscall, message } = cause as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return 'PORT is taken by another program: stop it, or give another --port'
+  const { code, syscall, message, port } = cause as NodeJS.ErrnoException & { port?: number }
+  if (code === 'EADDRINUSE')
+    return `PORT ${port ?? ''} is taken by another program: stop it, or give another --port`
   if (syscall === 'listen')
     return `HOST or PORT: ${message}: give an address of this machine and a port that may be opened`
   if (syscall === 'mkdir') return `FILMGATE_DATA_DIR: ${message}: give a folder that can be written`

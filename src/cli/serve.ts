@@ -3,9 +3,11 @@ import { loadConfig } from '../config.ts'
 import { misspeltSettings } from '../misspelt-settings.ts'
 import { host, port, word } from './arguments.ts'
 import { createLog } from './output.ts'
+import { whenParentEnds } from './parent.ts'
 
 // What is under way is taken up again after the next start, so draining need not wait for ever.
 const drainLimitMs = 30_000
+const echoMs = 300
 
 export function addServeCommand(program: Command): void {
   program
@@ -36,9 +38,24 @@ export function addServeCommand(program: Command): void {
         await starting.then((server) => server.stop()).catch(() => {})
         process.exit(0)
       }
+      // a terminal sends it to all of a group, and npm or the wrapper once more
+      let interruptedAt = Number.NEGATIVE_INFINITY
+      const onInterrupt = (signal: string) => {
+        const isEcho = performance.now() - interruptedAt < echoMs
+        interruptedAt = performance.now()
+        if (!isEcho) void onSignal(signal)
+      }
       process.on('SIGTERM', onSignal)
-      process.on('SIGINT', onSignal)
+      process.on('SIGINT', onInterrupt)
+      whenParentEnds(() => {
+        if (!isStopping) void onSignal('the end of the parent process')
+      })
       const server = await starting
-      if (!isStopping) console.log(`filmgate ready on ${server.url ?? 'the queue, as a worker'}`)
+      if (!isStopping) console.log(`filmgate ready on ${placeOf(server)}`)
     })
+}
+
+function placeOf({ url, healthUrl }: { url: string | undefined; healthUrl: string | undefined }): string {
+  if (url !== undefined) return url
+  return `the queue, as a worker${healthUrl === undefined ? '' : `, health on ${healthUrl}`}`
 }

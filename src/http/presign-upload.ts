@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { noRoom } from '../errors.ts'
 import { storablePattern } from '../json-schema.ts'
 import { uploadTypes } from '../uploads/types.ts'
 import { createUpload } from '../uploads/uploads.ts'
@@ -48,7 +49,8 @@ export const presignUploadRoute = route({
     requestId: 'req_mi8q2k0x0a1s5d7f9g3h5j7k',
   },
   errors: ['VALIDATION_ERROR', 'INVALID_CONTENT_TYPE'],
-  async handler({ body, caller, requestId }, { pool, clock, signUrl }) {
+  async handler({ body, caller, requestId }, { pool, clock, signUrl, hasRoom }) {
+    if (hasRoom?.('live') === false) throw noRoom()
     const upload = await createUpload(pool, { ...body, userId: caller.userId }, clock.now())
     return {
       success: true as const,

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { ApiError } from '../errors.ts'
+import { ApiError, noRoom } from '../errors.ts'
 import { type OpenUpload, openUpload, storeUpload } from '../uploads/uploads.ts'
 import type { Services } from './services.ts'
 
@@ -30,6 +30,7 @@ export function acceptUploads(app: FastifyInstance, services: Services): void {
           const { id } = request.params
           const verdict = services.verifyUrl(`/v1/uploads/${id}`, request.query, 'PUT')
           if (verdict !== 'valid') throw refusal(verdict)
+          if (services.hasRoom?.('live') === false) throw noRoom()
           const { 'content-type': contentType, 'content-length': length } = request.headers
           const contentLength = length === undefined ? undefined : Number(length)
           request.upload = await openUpload(services.pool, { id, contentType, contentLength })

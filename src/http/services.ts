@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Authenticate } from '../accounts/authenticate.ts'
+import type { Health } from '../health.ts'
 import type { AcceptContext } from '../jobs/accept.ts'
 import type { GetJob } from '../jobs/read.ts'
 import type { FileUrl } from '../jobs/settle.ts'
@@ -20,6 +21,7 @@ export interface Services extends AcceptContext {
   watch: JobWatch
   policies: PolicySource
   storage: Storage
+  health: Health
   fileUrl: FileUrl
   /** Where clients reach this server, as the docs print it. */
   origin(): string

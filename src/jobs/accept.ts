@@ -1,8 +1,9 @@
 import type { Caller } from '../accounts/authenticate.ts'
 import type { Catalogue, Model, ModelRoute, ModelVersion } from '../catalogue/load.ts'
 import type { Clock } from '../clock.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, noRoom } from '../errors.ts'
 import { newId } from '../ids.ts'
+import type { Mode } from '../ledger/ledger.ts'
 import type { Outbound } from '../outbound.ts'
 import type { JobLimit } from '../policy/rate-limits.ts'
 import { currentVersion } from '../policy/versions.ts'
@@ -27,6 +28,8 @@ export interface AcceptContext {
   idempotency: Idempotency
   quoteSecret: string
   expectations: Pick<Expectations, 'completionMs'>
+  /** Whether the disk has room for what a job of this mode needs. */
+  hasRoom?(mode: Mode): boolean
   candidates: CandidatesOf
   whenSuspended: WhenSuspended
   /** Which job tries whether a suspended upstream takes jobs again: one over all processes. */
@@ -94,6 +97,7 @@ async function submitNew(
   { body, read }: Sent,
   { requestId, key }: { requestId: string; key: string | undefined },
 ): Promise<Accepted> {
+  if (context.hasRoom?.(caller.mode) === false) throw noRoom()
   const { subject, defaultVersion, isProbe, submission } = await prepare(context, caller, read())
   const { webhookUrl } = submission
   const idempotency =

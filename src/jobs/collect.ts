@@ -1,4 +1,5 @@
 import { isUnavailable } from '../db.ts'
+import { isNoSpace } from '../disk.ts'
 import { durable } from '../fault-points.ts'
 import type { Json, ProviderOutput } from '../providers/provider.ts'
 import { addTask } from '../queue/tasks.ts'
@@ -63,7 +64,9 @@ async function tryAgain(context: JobContext, jobId: string, job: JobRow, error: 
   const now = clock.now()
   const isTheirs = error instanceof OutputUnavailable
   const failures = job.output_failures + 1
-  if (isTheirs ? failures >= maxOutputFailures : job.is_too_late && !isUnavailable(error)) {
+  if (
+    isTheirs ? failures >= maxOutputFailures : job.is_too_late && !isUnavailable(error) && !isNoSpace(error)
+  ) {
     return failJob(pool, jobId, { code: 'OUTPUT_UNAVAILABLE' }, now)
   }
   if (isTheirs) {

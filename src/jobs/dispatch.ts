@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type pg from 'pg'
 import type { Model, ModelVersion } from '../catalogue/load.ts'
 import { isUnavailable, transaction } from '../db.ts'
+import { isNoSpace } from '../disk.ts'
 import { durable } from '../fault-points.ts'
 import type { Mode } from '../ledger/ledger.ts'
 import type { JobDescription, Json } from '../providers/provider.ts'
@@ -58,7 +59,7 @@ export async function dispatchJob(context: JobContext, jobId: string, attempts: 
   } catch (error) {
     // in a task of its own: the queue's own delays grow to hours, and its attempts end
     context.log.error({ jobId, err: error }, 'dispatch failed; it will be tried again')
-    if (!isUnavailable(error) && job.waited_ms > busyLimitMs) return giveUp(context, job)
+    if (!isUnavailable(error) && !isNoSpace(error) && job.waited_ms > busyLimitMs) return giveUp(context, job)
     await tryAgain(context, jobId, retryDelayMs)
   }
 }

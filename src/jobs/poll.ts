@@ -15,7 +15,7 @@ import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { forget } from './forget.ts'
 import { tell } from './life.ts'
-import { type DoneJob, type DuePoll, dropPoll, type NextPoll } from './polls.ts'
+import { type DoneJob, type DuePoll, dropPoll, type NextPoll, postponeDeadline } from './polls.ts'
 import { sendAnew, unservedLimitMs } from './send.ts'
 import type { Failure } from './settle.ts'
 import { endPolls, failJob, failJobWithin } from './settle.ts'
@@ -37,6 +37,7 @@ const mostOutputs = 100
 const lateWatchMs = 24 * 3_600_000
 const lateWatchEveryMs = 60_000
 const holdEveryMs = 10 * 60_000
+const heldEveryMs = 2_000
 
 /** What asking came to: when to ask again; undefined: that is settled, or nothing is left to ask. */
 type Next = NextPoll | undefined
@@ -148,6 +149,7 @@ async function act(
   if (job.status !== 'processing') return watchLate(context, job, outcome)
   switch (outcome.status) {
     case 'running':
+      if (outcome.isHeld) return hold(context, job)
       if (isOutOfTime(job)) return endInTime(context, provider, job)
       return within(job, { delayMs: usualDelayMs(context, provider, job), failures: 0, absences: 0 })
     case 'succeeded':
@@ -176,6 +178,12 @@ async function act(
     default:
       throw new Error('the upstream told of no status that there is')
   }
+}
+
+/** Its time does not run while our own disk keeps it. */
+async function hold({ pool }: JobContext, { job_id: jobId }: DuePoll): Promise<Next> {
+  await postponeDeadline(pool, jobId, heldEveryMs)
+  return { jobId, delayMs: heldEveryMs, failures: 0, absences: 0 }
 }
 
 /** A job that has ended stays as it is: what its upstream says now is told in its timeline. */

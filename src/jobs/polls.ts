@@ -226,3 +226,13 @@ export async function dropPoll(pool: pg.Pool, jobId: string, late?: { at: Date }
     if (rowCount === 1 && late) await tell(client, jobId, 'late_result', late.at)
   })
 }
+
+/** Gives a job that is under way as much more time, and never less than a minute from now. */
+export async function postponeDeadline(db: Db, jobId: string, byMs: number): Promise<void> {
+  await db.query(
+    `update jobs set deadline_at = greatest(
+       deadline_at + $2 * interval '1 ms', filmgate_now() + interval '1 minute')
+     where id = $1 and status = 'processing'`,
+    [jobId, byMs],
+  )
+}

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { chmod, chown, link, lstat, mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 import { type Account, canEnter, chooseAccount } from './account.ts'
 import { type Binaries, installedBinaries, usableBinaries } from './binaries.ts'
 import { makeOpenFolder } from './side-folder.ts'
@@ -64,7 +65,7 @@ function closedTo(account: Account, dataDir: string): PostgresUnavailable {
 
 async function makeDataDir(path: string): Promise<string> {
   try {
-    await mkdir(path, { recursive: true })
+    await makeFolder(path)
     return await realpath(path)
   } catch (error) {
     throw fileTrouble(`cannot create the data dir ${path}`, error)

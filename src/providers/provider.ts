@@ -138,7 +138,8 @@ export interface ProviderOutput {
 
 /** How a job stands at the upstream; `absent`: it has no such job (any more). */
 export type PollOutcome =
-  | { status: 'running' }
+  // held: our own trouble keeps it, and the time of the job does not run meanwhile
+  | { status: 'running'; isHeld?: boolean }
   | { status: 'succeeded'; outputs: ProviderOutput[]; billed?: Billed }
   | { status: 'failed'; code: JobFailureCode; message: string; billed?: Billed }
   | { status: 'absent' }

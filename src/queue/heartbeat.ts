@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 
 const beatEveryMs = 5_000
 /** A process that has not beaten for this long is dead; its tasks are free at the latest one beat later. */
-const deadAfterMs = 15_000
+export const deadAfterMs = 15_000
 
 /**
  * The queue keeps the tasks of a dead process locked for four hours. Here each process that runs tasks beats

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Piscina } from 'piscina'
 import type { Clock } from '../../clock.ts'
+import { isNoSpace } from '../../disk.ts'
 import { limitedTo } from '../../limited-to.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { RenderResult, RenderTask } from './render.ts'
@@ -31,6 +32,7 @@ export interface RendererOptions {
   stopLimitMs: number
   heartbeatEveryMs: number
   clock: Clock
+  hasRoom(): boolean
 }
 
 /** A process that has not been heard of for so long has died. */
@@ -43,6 +45,8 @@ interface Render {
   attempt: number
   /** Waits for its turn. */
   isInLine: boolean
+  /** It waits for room on the disk. */
+  isHeld: boolean
   /** Tells the thread to end at the next frame. */
   stop: Int32Array
   /** Its result is not wanted any more. */
@@ -59,7 +63,7 @@ export type Renderer = ReturnType<typeof createRenderer>
  * one there leaves the job to it. Where two render the same job for a while, both put the same files in the same places.
  */
 export function createRenderer(options: RendererOptions) {
-  const { storage, temporaryDirectory, threads, stopLimitMs, heartbeatEveryMs, clock } = options
+  const { storage, temporaryDirectory, threads, stopLimitMs, heartbeatEveryMs, clock, hasRoom } = options
   const processId = randomUUID()
   const renders = new Map<string, Render>()
   const inLine = limitedTo(threads)
@@ -119,6 +123,7 @@ export function createRenderer(options: RendererOptions) {
       workMs: workMsOf(job.request),
       attempt,
       isInLine: true,
+      isHeld: false,
       stop: new Int32Array(new SharedArrayBuffer(4)),
       dropped: new AbortController(),
       thread: new AbortController(),
@@ -151,8 +156,11 @@ export function createRenderer(options: RendererOptions) {
     for (;;) {
       render.dropped.signal.throwIfAborted()
       try {
-        return await action()
-      } catch {
+        const result = await action()
+        render.isHeld = false
+        return result
+      } catch (error) {
+        render.isHeld = isNoSpace(error) || !hasRoom()
         await delay(storageRetryMs, undefined, { signal: render.dropped.signal })
       }
     }
@@ -163,6 +171,9 @@ export function createRenderer(options: RendererOptions) {
     if (!(await isOurs(render))) {
       return { outcome: 'stopped' }
     }
+    if (!hasRoom()) throw new Error('the disk has no room for a render')
+    // what an attempt left that was cut off takes room
+    await rm(folder, { recursive: true, force: true })
     await mkdir(folder, { recursive: true })
     const { jobId, request } = render.job
     for (const index of request.sources.keys()) {
@@ -179,11 +190,15 @@ export function createRenderer(options: RendererOptions) {
   async function runThread(folder: string, render: Render): Promise<RenderResult> {
     const { request } = render.job
     try {
-      return await pool.run({ folder, request, stop: render.stop }, { signal: render.thread.signal })
+      const result = await pool.run({ folder, request, stop: render.stop }, { signal: render.thread.signal })
+      if (result.outcome === 'failed' && isNoSpace(new Error(result.failure.cause))) throw new Error('ENOSPC')
+      return result
     } catch (error) {
       if (render.dropped.signal.aborted) {
         return { outcome: 'stopped' }
       }
+      // the next attempt makes it anew, once there is room
+      if (isNoSpace(error)) throw error
       const message = 'The sandbox could not render this job.'
       return { outcome: 'failed', failure: { code: 'GENERATION_FAILED', message, cause: String(error) } }
     }
@@ -219,6 +234,7 @@ export function createRenderer(options: RendererOptions) {
 
   return {
     has: (jobId: string) => renders.has(jobId),
+    isHeld: (jobId: string) => renders.get(jobId)?.isHeld ?? false,
     start,
     /** Work that waits or is under way, in ms of one thread. */
     get workMs() {

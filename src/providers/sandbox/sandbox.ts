@@ -38,6 +38,8 @@ export interface SandboxOptions {
   /** Each one is a paid request to the storage. */
   heartbeatEveryMs?: number
   clock?: Clock
+  /** False while the disk is nearly full: nothing is begun, and what was cut off waits. */
+  hasRoom?: () => boolean
 }
 
 export type Sandbox = Provider & {
@@ -50,6 +52,7 @@ export type Sandbox = Provider & {
 const soundTypes = ['audio/mpeg', 'audio/wav', 'audio/mp4', 'audio/ogg', 'audio/flac', 'audio/aac']
 const queueMsPerThread = 60_000
 const busyDelayMs = 500
+const noRoomDelayMs = 5_000
 const longestBusyDelayMs = 60_000
 /** A slow machine gets thirty times what a job takes, but the customer an end within this. */
 const mostWorkLimitMs = 1_800_000
@@ -63,7 +66,7 @@ const sweepEveryMs = 24 * 60 * 60 * 1000
  * job.
  */
 export function createSandbox({ storage, clock = systemClock, ...options }: SandboxOptions): Sandbox {
-  const { temporaryDirectory, stopLimitMs = 5_000, heartbeatEveryMs = 5_000 } = options
+  const { temporaryDirectory, stopLimitMs = 5_000, heartbeatEveryMs = 5_000, hasRoom = () => true } = options
   const threads = options.threads ?? Math.min(4, Math.max(1, availableParallelism() - 1))
   const renderer = createRenderer({
     storage,
@@ -72,6 +75,7 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
     stopLimitMs,
     heartbeatEveryMs,
     clock,
+    hasRoom,
   })
   const reading = limitedTo(readsAtOnce)
   let sweeping: Promise<void> | undefined
@@ -156,7 +160,7 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
   /** Reads how far a job is, and starts it where nobody is rendering it. */
   async function renderOutcome(job: SandboxJob): Promise<PollOutcome> {
     if (renderer.has(job.jobId)) {
-      return { status: 'running' }
+      return { status: 'running', isHeld: renderer.isHeld(job.jobId) }
     }
     const keys = jobKeys(job.jobId)
     const state = await readJson<JobState>(storage, keys.state)
@@ -186,6 +190,7 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
       const reading = readMagic(promptsOf(input))
       const pendingMs = 'magic' in reading ? reading.magic.pendingSeconds * 1000 : 0
       if (pendingMs > waitedMs) return pendingMs - waitedMs
+      if (!hasRoom()) return noRoomDelayMs
       if (renderer.workMs < threads * queueMsPerThread) return 0
       // the longer it has waited the longer until it asks again, so that a long line asks seldom
       return Math.min(longestBusyDelayMs, Math.max(busyDelayMs, waitedMs / 4))
