@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { ApiError } from '../errors.ts'
 import { partFrom } from './part-from.ts'
+import { StatusError } from './status-error.ts'
 
 export interface BodyTimes {
   /** All headers of a request. */
@@ -40,15 +40,10 @@ export interface Bodies {
   leave(request: FastifyRequest, reply: FastifyReply, isOver?: boolean): void
 }
 
-/** A body that did not come in time. */
-class TooSlow extends ApiError {
-  constructor() {
-    super('VALIDATION_ERROR', 'The body took too long to arrive: send it faster, or in smaller parts.')
-  }
-
-  override get status() {
-    return 408
-  }
+/** Of a body that did not come in time. */
+function tooSlow(): StatusError {
+  const message = 'The body took too long to arrive: send it faster, or in smaller parts.'
+  return new StatusError(408, 'VALIDATION_ERROR', message)
 }
 
 /** So much of a refused body is read to its end, so that the connection can be used again. */
@@ -128,7 +123,7 @@ function isSettled(entry: Coming, { partingMs, silenceMs }: BodyTimes): boolean 
   if (now < entry.endsAt && now < entry.heardAt + silenceMs) return false
   if (isAnswered) raw.socket.destroy()
   // whoever reads the body hears of it; where nobody does yet, its answer is still due
-  else if (raw.listenerCount('error') > 0) raw.emit('error', new TooSlow())
+  else if (raw.listenerCount('error') > 0) raw.emit('error', tooSlow())
   else return false
   return true
 }

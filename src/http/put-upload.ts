@@ -52,6 +52,8 @@ export function acceptUploads(app: FastifyInstance, services: Services): void {
 /** The bytes of a request in a stream of their own: a request that is destroyed with its reader can't be answered. */
 function apart(request: IncomingMessage): Readable {
   const bytes = new PassThrough({ highWaterMark: 262_144 })
+  // one that breaks off before the storage reads is told when it does; unheard, the error would end the process
+  bytes.on('error', () => {})
   request.on('error', (error) => bytes.destroy(error))
   return request.pipe(bytes)
 }

@@ -51,21 +51,22 @@ export async function createLocalStorage(options: { directory: string }): Promis
     async open(key, { start = 0, end = Number.POSITIVE_INFINITY } = {}) {
       const handle = await onDisk(open(pathOf(key), 'r').catch(undefinedIfAbsent))
       if (handle === undefined) return undefined
-      const found = await onDisk(handle.stat())
+      const found = await onDisk(handle.stat({ bigint: true }))
       if (!found.isFile()) {
         await handle.close()
         return undefined
       }
-      const totalBytes = found.size
+      const totalBytes = Number(found.size)
       const last = Math.min(end, totalBytes - 1)
       const bytes = Math.max(0, last - start + 1)
       // A stream from 0 to -1 does not exist; an empty one is read from behind the end.
       const range = bytes > 0 ? { start, end: last } : { start: totalBytes, end: totalBytes }
-      return { stream: handle.createReadStream(range), bytes, totalBytes }
+      return { stream: handle.createReadStream(range), bytes, totalBytes, version: versionOf(found) }
     },
     async stat(key) {
-      const found = await onDisk(stat(pathOf(key)).catch(undefinedIfAbsent))
-      return found?.isFile() ? { bytes: found.size, modifiedAt: found.mtime } : undefined
+      const found = await onDisk(stat(pathOf(key), { bigint: true }).catch(undefinedIfAbsent))
+      if (!found?.isFile()) return undefined
+      return { bytes: Number(found.size), modifiedAt: found.mtime, version: versionOf(found) }
     },
     async withLocalFile(key, use) {
       const path = pathOf(key)
@@ -104,6 +105,11 @@ async function writePart(part: string, source: Readable, maxBytes: number | unde
   }
   await onDisk(handle.sync())
   return meter.read()
+}
+
+// A file is put as a new one, with a number of its own, and never written again.
+function versionOf({ size, mtimeNs, ino }: { size: bigint; mtimeNs: bigint; ino: bigint }): string {
+  return `${size}-${mtimeNs}-${ino}`
 }
 
 async function writeAll(handle: FileHandle, chunk: Buffer): Promise<void> {

@@ -49,7 +49,7 @@ export async function createS3Storage(
     if (found === undefined) return undefined
     const { ContentLength: bytes, LastModified: modifiedAt } = found
     if (bytes === undefined || modifiedAt === undefined) throw unavailable('read', 'it told no size or time')
-    return { bytes, modifiedAt }
+    return { bytes, modifiedAt, version: versionOf(found) }
   }
 
   const open: Storage['open'] = async (key, { start = 0, end = Number.POSITIVE_INFINITY } = {}) => {
@@ -67,7 +67,7 @@ export async function createS3Storage(
     if (answer === undefined) return undefined
     if (answer === 'outside') {
       const found = await stat(key)
-      return found && { stream: Readable.from([]), bytes: 0, totalBytes: found.bytes }
+      return found && { stream: Readable.from([]), bytes: 0, totalBytes: found.bytes, version: found.version }
     }
     return opened(answer, Range === undefined ? undefined : { start, end }, limits.silenceMs)
   }
@@ -130,26 +130,31 @@ export async function createS3Storage(
 
 /** Believes an answer only if it is what was asked for: a store that ignores a range would send other bytes. */
 function opened(
-  { Body, ContentLength, ContentRange }: GetObjectCommandOutput,
+  { Body, ContentLength, ContentRange, ETag, LastModified }: GetObjectCommandOutput,
   range: { start: number; end: number } | undefined,
   silenceMs: number,
 ) {
   if (!(Body instanceof Readable)) throw unavailable('read', 'it sent no body')
+  const version = versionOf({ ETag, LastModified })
   try {
     const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(ContentRange ?? '') ?? []
     const totalBytes = range === undefined ? ContentLength : Number(total)
     if (totalBytes === undefined || Number.isNaN(totalBytes)) throw unavailable('read', 'it told no size')
     if (range === undefined)
-      return { stream: checkedBody(Body, totalBytes, silenceMs), bytes: totalBytes, totalBytes }
+      return { stream: checkedBody(Body, totalBytes, silenceMs), bytes: totalBytes, totalBytes, version }
     const end = Math.min(range.end, totalBytes - 1)
     if (Number(first) !== range.start || Number(last) !== end)
       throw unavailable('read', 'it sent another range')
     const bytes = end - range.start + 1
-    return { stream: checkedBody(Body, bytes, silenceMs), bytes, totalBytes }
+    return { stream: checkedBody(Body, bytes, silenceMs), bytes, totalBytes, version }
   } catch (error) {
     Body.on('error', () => undefined).destroy()
     throw error
   }
+}
+
+function versionOf({ ETag, LastModified }: Pick<GetObjectCommandOutput, 'ETag' | 'LastModified'>): string {
+  return `${ETag ?? ''} ${LastModified?.getTime() ?? ''}`
 }
 
 function outsideIfNotSatisfiable(error: unknown): 'outside' {

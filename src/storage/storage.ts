@@ -12,8 +12,9 @@ export interface Storage {
   open(
     key: string,
     range?: { start?: number; end?: number },
-  ): Promise<{ stream: Readable; bytes: number; totalBytes: number } | undefined>
-  stat(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined>
+  ): Promise<{ stream: Readable; bytes: number; totalBytes: number; version: string } | undefined>
+  /** `version`: another for other bytes under the same key; never empty. */
+  stat(key: string): Promise<{ bytes: number; modifiedAt: Date; version: string } | undefined>
   /** Lends the object as a file, for tools that read files only. The path is not valid afterwards. */
   withLocalFile<T>(key: string, use: (path: string) => Promise<T>): Promise<T>
   /** Removing what is not there is fine. */

@@ -146,6 +146,11 @@ export async function storeUpload(
   readBody: () => Readable,
 ): Promise<{ bytes: number }> {
   const leave = takePlace(upload.userId)
+  // before the bytes: who reads the new file must not take it for the only one that there was
+  await db.query('update uploads set puts = puts + 1 where id = $1', [upload.id]).catch((error) => {
+    leave()
+    throw error
+  })
   const stored = await put(storage, upload, readBody()).finally(leave)
   await db.query("update uploads set status = 'stored', bytes = $2, sha256 = $3 where id = $1", [
     upload.id,
