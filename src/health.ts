@@ -30,12 +30,12 @@ interface Found {
 
 /**
  * Asks all that a request needs. Of each check one runs at a time: where it hangs, those who ask later wait for the same.
- * What changes is logged, also while nobody asks; `watched` names the checks that are made for that.
+ * What fails is logged, and what is only half well of the `watched` checks, which are made also while nobody asks.
  */
 export function createHealth(checks: Record<string, Check>, watched: string[], log: Logger): Health {
   const probes = Object.entries(checks).map(([name, check]) => ({
     name,
-    probe: createProbe(name, check, log),
+    probe: createProbe(name, check, watched.includes(name), log),
   }))
   let last: { at: number; report: Promise<Report> } | undefined
 
@@ -62,7 +62,7 @@ export function createHealth(checks: Record<string, Check>, watched: string[], l
   }
 }
 
-function createProbe(name: string, check: Check, log: Logger): () => Promise<Found> {
+function createProbe(name: string, check: Check, isWatched: boolean, log: Logger): () => Promise<Found> {
   let pending: Promise<string | undefined> | undefined
   let said: string | undefined
   return async () => {
@@ -77,9 +77,10 @@ function createProbe(name: string, check: Check, log: Logger): () => Promise<Fou
     )
     if (found.reason !== said) {
       const { state: now, reason } = found
-      if (now === 'ok') log.info({ check: name }, 'well again')
-      else if (now === 'degraded') log.warn({ check: name }, reason)
-      else log.error({ check: name, err: (found as { error?: unknown }).error }, 'not ready')
+      if (now === 'degraded' && isWatched) log.warn({ check: name }, reason)
+      else if (now === 'ok') log.info({ check: name }, 'well again')
+      else if (now === 'failed')
+        log.error({ check: name, err: (found as { error?: unknown }).error }, 'not ready')
       said = reason
     }
     return { state: found.state, ...(found.reason !== undefined && { reason: found.reason }) }

@@ -155,6 +155,8 @@ export interface Outbound {
   close(): Promise<void>
 }
 
+const maxHeaderBytes = 65_536
+
 /**
  * The only way out to addresses that customers name. The connect step itself resolves, checks all addresses and
  * hands exactly these to the socket, so that a name which changes its answer (DNS rebinding) gains nothing.
@@ -170,6 +172,8 @@ export function createOutbound(options: { allowPrivate: boolean; lookup?: Lookup
   const agent = new Agent({
     headersTimeout: silenceLimitMs,
     bodyTimeout: silenceLimitMs,
+    // stores and their guards set many cookies and long policies
+    maxHeaderSize: maxHeaderBytes,
     connect(target, callback) {
       // The socket asks `lookup` about names only; an address literal is judged here.
       const host = bare(target.hostname)

@@ -235,7 +235,8 @@ async function start(
       disk,
       clock,
     }),
-    ['workers', 'disk', 'clock'],
+    // disk and clock have a watch and words of their own
+    ['workers'],
     log,
   )
   undo.push(async () => health.stop())

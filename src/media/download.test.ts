@@ -7,6 +7,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { createOutbound, type Lookup } from '../outbound.ts'
 import { downloadMedia } from './download.ts'
 
@@ -120,27 +121,27 @@ test('a server that stalls before, in or between the bytes is left at the time l
   }
 })
 
-test('a compressed file is refused, and one that only bears the label of an upload is not', async (t) => {
+test('a broken encoding is refused, and the label of an upload changes nothing', async (t) => {
   const { fetchFile, directory } = await setUp(t, (incoming, answer) => {
     answer.setHeader('content-encoding', incoming.url!.slice(1))
     answer.end('x'.repeat(100))
   })
   for (const encoding of ['gzip', 'br', 'aws-chunked,zstd']) {
-    const message = 'The server sent the file compressed, although it was asked not to.'
+    const message = 'The server sent the file in a broken encoding.'
     assert.deepEqual(await fetchFile(`/${encoding}`), { ok: false, reason: 'unreachable', message })
   }
   assert.deepEqual(await readdir(directory), [])
   assert.equal((await fetchFile('/aws-chunked')).ok, true)
 })
 
-test('only status 200 counts, and a connection that breaks off leaves nothing', async (t) => {
+test('only a whole file counts, and a connection that breaks off leaves nothing', async (t) => {
   const { fetchFile, directory } = await setUp(t, (incoming, answer) => {
     const status = Number(incoming.url?.slice(1))
     if (status > 0) return answer.writeHead(status).end(status === 204 ? undefined : 'x')
     answer.writeHead(200, { 'content-length': 500 })
     answer.write('half', () => answer.destroy())
   })
-  for (const status of [204, 206, 304, 403, 404, 500]) {
+  for (const status of [204, 304, 403, 404, 500]) {
     const outcome = await fetchFile(`/${status}`)
     const message = `The server answered ${status}.`
     assert.deepEqual(outcome, { ok: false, reason: 'unreachable', message })
@@ -150,15 +151,82 @@ test('only status 200 counts, and a connection that breaks off leaves nothing', 
   assert.deepEqual(await readdir(directory), [])
 })
 
-test('three redirects are followed, relative ones too, and a fourth is not', async (t) => {
-  const { fetchFile } = await setUp(t, (incoming, answer) => {
+test('ten redirects are followed, relative ones too, and an eleventh is not', async (t) => {
+  const { fetchFile, origin } = await setUp(t, (incoming, answer) => {
     const left = Number(incoming.url?.slice(1))
-    if (left === 0) return answer.end('here')
-    answer.writeHead(302, { location: `./${left - 1}` }).end('moved')
+    if (left === 0) return answer.end('found')
+    const location = left % 2 === 0 ? `/${left - 1}` : `${origin}/${left - 1}`
+    return answer.writeHead(302, { location }).end()
   })
-  assert.equal((await fetchFile('/3')).ok, true)
-  const outcome = await fetchFile('/4')
-  assert.equal(outcome.ok === false && outcome.message, 'The server redirected more than 3 times.')
+  assert.equal((await fetchFile('/10')).ok, true)
+  const outcome = await fetchFile('/11')
+  assert.equal(outcome.ok === false && outcome.message, 'The server redirected more than 10 times.')
+})
+
+test('cookies that a redirect sets are brought back to their host, within one download', async (t) => {
+  const seen: (string | undefined)[] = []
+  const other = createServer((incoming, answer) => {
+    seen.push(incoming.headers.cookie)
+    answer.end('found')
+  })
+  await once(other.listen(0, '127.0.0.1'), 'listening')
+  t.after(() => other.close())
+  const { fetchFile } = await setUp(t, (incoming, answer) => {
+    if (incoming.url === '/start') {
+      const cookies = ['pass=1; Path=/', 'far=1; Domain=example.com', 'gone=1; Max-Age=0']
+      return answer.writeHead(302, { location: '/next', 'set-cookie': cookies }).end()
+    }
+    seen.push(incoming.headers.cookie)
+    const away = `http://localhost:${(other.address() as AddressInfo).port}/`
+    return answer.writeHead(302, { location: away }).end()
+  })
+  assert.equal((await fetchFile('/start')).ok, true)
+  assert.equal((await fetchFile('/next')).ok, true)
+  assert.deepEqual(seen, ['pass=1', undefined, undefined, undefined])
+})
+
+test('a whole file is taken as 203 and as a partial answer, and a part of one is not', async (t) => {
+  const { fetchFile } = await setUp(t, (incoming, answer) => {
+    if (incoming.url === '/203') return answer.writeHead(203).end('found')
+    const range = { '/whole': 'bytes 0-4/5', '/part': 'bytes 0-4/9', '/late': 'bytes 4-8/9' }[incoming.url!]
+    return answer.writeHead(206, range === undefined ? {} : { 'content-range': range }).end('found')
+  })
+  for (const url of ['/203', '/whole']) assert.equal((await fetchFile(url)).ok, true, url)
+  for (const url of ['/part', '/late', '/none']) {
+    const outcome = await fetchFile(url)
+    assert.equal(outcome.ok === false && outcome.message, 'The server sent only a part of the file.', url)
+  }
+})
+
+test('a body that was compressed unasked is read, and cut off where it grows too large', async (t) => {
+  const content = Buffer.alloc(900, 'x')
+  const encoded: Record<string, Buffer> = {
+    gzip: gzipSync(content),
+    br: brotliCompressSync(content),
+    deflate: deflateSync(content),
+    zstd: zstdCompressSync(content),
+  }
+  const { fetchFile, path } = await setUp(t, (incoming, answer) => {
+    const [, encoding = '', kind] = incoming.url!.split('/')
+    const body = kind === 'bomb' ? gzipSync(Buffer.alloc(50_000_000)) : (encoded[encoding] ?? content)
+    answer.writeHead(200, { 'content-encoding': encoding, 'content-length': body.length })
+    return answer.end(kind === 'cut' ? body.subarray(0, 10) : body)
+  })
+  for (const encoding of Object.keys(encoded)) {
+    assert.equal((await fetchFile(`/${encoding}`)).ok, true, encoding)
+    assert.deepEqual(await readFile(path), content)
+  }
+  const bomb = await fetchFile('/gzip/bomb')
+  assert.equal(bomb.ok === false && bomb.reason, 'too_large')
+  const unknown = await fetchFile('/compress')
+  assert.match(unknown.ok ? '' : unknown.message, /encoded as compress, which is not read/)
+})
+
+test('headers of 40 KB are taken', async (t) => {
+  const { fetchFile } = await setUp(t, (_, answer) =>
+    answer.writeHead(200, { policy: 'x'.repeat(40_000) }).end('found'),
+  )
+  assert.equal((await fetchFile('/')).ok, true)
 })
 
 test('a redirect to where a store has signed at length is followed', async (t) => {

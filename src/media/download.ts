@@ -1,8 +1,11 @@
 import { rm } from 'node:fs/promises'
+import { pipeline, type Transform } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import { CookieJar } from 'tough-cookie'
 import { type Dispatcher, request } from 'undici'
 import { type Outbound, outboundFailure, userAgent } from '../outbound.ts'
-import { askForRest, continuation, type FileVersion, versionOf } from './file-version.ts'
+import { askForRest, continuation, type FileVersion, versionOf, wholeOf } from './file-version.ts'
 import { type GrowingFile, openGrowingFile } from './growing-file.ts'
 
 /** `message` may be shown to the customer: it names no address but the one given. */
@@ -39,7 +42,8 @@ export interface Download {
 const usualPatience: Patience = { retries: 5, pauseMs: 200, silenceMs: 20_000 }
 /** Less than this is no getting on: a server could have us come back for each single byte. */
 const leastProgressBytes = 65_536
-const maxRedirects = 3
+const maxRedirects = 10
+const mostCookies = 50
 /** Of an upstream's output and of redirects, whose signatures can be long; a customer's URL is checked at the submit. */
 const maxUrlLength = 8_192
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
@@ -126,6 +130,8 @@ async function fetchPart(
 interface Started {
   version: FileVersion
   endByte?: number | undefined
+  /** What undoes the encoding of the body. */
+  decode?: (() => Transform) | undefined
 }
 
 /** Judges an answer before its body, and empties the file for one that begins anew. */
@@ -136,22 +142,33 @@ async function startPart(
 ): Promise<Started | Failure | 'not_the_rest'> {
   const { statusCode, headers } = answer
   if (continued && statusCode === 416) return 'not_the_rest'
-  if (statusCode !== 200 && !(continued && statusCode === 206)) {
-    return unreachable(`The server answered ${statusCode}.`)
+  const isWhole = statusCode === 206 && continued === undefined && wholeOf(headers) !== undefined
+  if (statusCode !== 200 && statusCode !== 203 && !isWhole && !(continued && statusCode === 206)) {
+    return unreachable(
+      statusCode === 206 ? 'The server sent only a part of the file.' : `The server answered ${statusCode}.`,
+    )
   }
-  if (isEncoded(headers['content-encoding'])) {
-    return unreachable('The server sent the file compressed, although it was asked not to.')
+  const encodings = encodingsOf(headers['content-encoding'])
+  if (encodings.length > 0) {
+    if (statusCode === 206) return 'not_the_rest'
+    const unknown = encodings.find((name) => decoders[name] === undefined)
+    if (unknown !== undefined || encodings.length > 1) {
+      return unreachable(`The server sent the file encoded as ${encodings.join(', ')}, which is not read.`)
+    }
+    await file.restart()
+    // of what comes out neither the length is known nor where it could be taken up again
+    return { version: {}, decode: decoders[encodings[0]!] }
   }
   if (continued && statusCode === 206) return continuation(continued, headers, file.bytes) ?? 'not_the_rest'
   await file.restart()
-  const version = versionOf(headers)
+  const version = isWhole ? { ...versionOf(headers), totalBytes: wholeOf(headers) } : versionOf(headers)
   return { version, endByte: version.totalBytes }
 }
 
 async function receive(
   { maxBytes, fits = () => true }: Download,
   file: GrowingFile,
-  { version, endByte = Number.POSITIVE_INFINITY }: Started,
+  { version, endByte = Number.POSITIVE_INFINITY, decode }: Started,
   answer: Dispatcher.ResponseData,
 ): Promise<Part> {
   const { totalBytes = 0 } = version
@@ -161,7 +178,7 @@ async function receive(
     return { end: tooLarge(maxBytes) }
   }
   try {
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    for await (const chunk of bodyOf(answer, decode)) {
       const bytes = file.bytes + chunk.length
       if (bytes > endByte) return { version: {}, broken: unreachable('The file is longer than was said.') }
       if (isTooLarge(bytes)) return { end: tooLarge(maxBytes) }
@@ -169,7 +186,7 @@ async function receive(
     }
   } catch (error) {
     if (isDiskError(error)) throw error
-    return { version, broken: failureOf(error) }
+    return { version, broken: isNotDecoded(error) ? unreachable(notDecoded) : failureOf(error) }
   }
   if (file.bytes < totalBytes) return { version, broken: unreachable('The file broke off.') }
   return { end: { ok: true, ...(await file.finish()) } }
@@ -181,22 +198,35 @@ async function followRedirects(
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData | Failure> {
   let next = url
+  // for the way to this one file: some stores and drives let nobody pass who does not bring back what they set
+  const cookies = new CookieJar()
   for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
     const check = outbound.check(next, ['http:', 'https:'], maxUrlLength)
     if (!check.ok) {
       const reason = check.reason === 'refused_address' ? 'refused_address' : 'unreachable'
       return { ok: false, reason, message: check.message }
     }
-    const answer = await request(check.url.href, {
+    const { href } = check.url
+    const cookie = cookies.getCookieStringSync(href)
+    const answer = await request(href, {
       dispatcher: outbound.dispatcher,
       signal,
-      headers: { 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity', ...rest },
+      headers: {
+        'user-agent': userAgent,
+        accept: '*/*',
+        'accept-encoding': 'identity',
+        ...(cookie && { cookie }),
+        ...rest,
+      },
       bodyTimeout: patience.silenceMs,
     })
     const { location } = answer.headers
     if (!redirectStatuses.has(answer.statusCode) || typeof location !== 'string') return answer
     hangUp(answer)
-    const target = URL.parse(location, check.url.href)
+    for (const set of [answer.headers['set-cookie'] ?? []].flat().slice(0, mostCookies)) {
+      cookies.setCookieSync(set, href, { ignoreError: true })
+    }
+    const target = URL.parse(location, href)
     if (target === null) return unreachable('The server redirected to a malformed URL.')
     next = target.href
   }
@@ -220,12 +250,36 @@ function isLost(error: unknown): boolean {
   return /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/.test(code ?? '')
 }
 
-/**
- * Media gain nothing from compression, and to undo it would let a small answer become a file of any size. Other words
- * in this header (`aws-chunked`, `utf-8`) are leftovers of an upload and change no byte.
- */
-function isEncoded(contentEncoding: string | string[] | undefined): boolean {
-  return /\b(gzip|compress|deflate|br|zstd)\b/i.test(String(contentEncoding ?? ''))
+/** Some servers compress whatever is asked of them. A small answer that becomes a large file is cut off like one. */
+const decoders: Record<string, () => Transform> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+  zstd: createZstdDecompress,
+}
+
+/** Other words in this header (`aws-chunked`, `utf-8`) are leftovers of an upload and change no byte. */
+function encodingsOf(contentEncoding: string | string[] | undefined): string[] {
+  const words = String(contentEncoding ?? '')
+    .toLowerCase()
+    .split(/[\s,]+/)
+  return words.filter((word) => Object.hasOwn(decoders, word) || word === 'compress')
+}
+
+const notDecoded = 'The server sent the file in a broken encoding.'
+
+function isNotDecoded(error: unknown): boolean {
+  return error instanceof Error && /^(Z_|ZSTD_|ERR__)/.test((error as NodeJS.ErrnoException).code ?? '')
+}
+
+function bodyOf(
+  { body }: Dispatcher.ResponseData,
+  decode: (() => Transform) | undefined,
+): AsyncIterable<Buffer> {
+  if (decode === undefined) return body as AsyncIterable<Buffer>
+  // its failure is told by the decoder as well
+  return pipeline(body, decode(), () => {})
 }
 
 function unreachable(message: string): Failure {

@@ -16,6 +16,13 @@ export function versionOf(headers: Headers): FileVersion {
   return { totalBytes: length === undefined ? undefined : Number(length), validator: validatorOf(headers) }
 }
 
+/** The length of a file that came whole as a partial answer (206), as some servers send it unasked; undefined for a part. */
+export function wholeOf(headers: Headers): number | undefined {
+  const [, first, last, total] =
+    /^bytes (\d+)-(\d+)\/(\d+)$/i.exec(one(headers, 'content-range') ?? '')?.map(Number) ?? []
+  return first === 0 && total !== undefined && last === total - 1 ? total : undefined
+}
+
 /** Asks for the rest of this version; of any other the server then sends the whole. */
 export function askForRest(version: FileVersion, fromByte: number): Record<string, string> {
   if (version.validator === undefined || fromByte === 0) return {}
