@@ -46,10 +46,11 @@ test('answers, refusals of every kind, streams and files can be read from a list
   const { key } = customer
   const { body } = await listed.call('POST', '/v1/jobs/submit', { key, body: seedBody(textToVideo) })
   const limited = await createKey(pool, { userId: customer.userId, mode: 'test', requestsPerMinute: 1 })
-  await listed.call('GET', '/v1/jobs', { key: limited.key })
+  const job = seedBody(textToVideo)
+  await listed.call('POST', '/v1/jobs/submit', { key: limited.key, body: job })
   const cancel = await listed.call('POST', `/v1/jobs/${body.jobId}/cancel`, { key })
   assert.equal(cancel.status, 200)
-  for (const [method, path, status, asker] of [
+  for (const [method, path, status, asker, sent] of [
     ['GET', '/v1/jobs', 200, key],
     ['GET', `/v1/jobs/${body.jobId}/events`, 200, key],
     ['GET', '/v1/catalog/models', 200, undefined],
@@ -57,7 +58,7 @@ test('answers, refusals of every kind, streams and files can be read from a list
     ['GET', '/docs', 200, undefined],
     ['GET', '/v1/jobs', 401, undefined],
     ['GET', '/v1/jobs', 401, newKey('test')],
-    ['GET', '/v1/jobs', 429, limited.key],
+    ['POST', '/v1/jobs/submit', 429, limited.key, job],
     ['GET', '/v1/jobs/job_1', 404, key],
     ['GET', '/v1/nowhere', 404, key],
     ['GET', '/v1/jobs/%zz', 400, key],
@@ -66,7 +67,8 @@ test('answers, refusals of every kind, streams and files can be read from a list
     ['PUT', '/v1/uploads/x', 403, undefined],
     ['POST', '/v1/jobs/submit', 400, key],
   ] as const) {
-    const answer = await listed.call(method, path, { ...(asker && { key: asker }), headers: { origin } })
+    const given = { ...(asker && { key: asker }), ...(sent && { body: sent }) }
+    const answer = await listed.call(method, path, { ...given, headers: { origin } })
     assert.equal(answer.status, status, `${path} ${JSON.stringify(answer.body).slice(0, 200)}`)
     assert.equal(allowed(answer.headers), origin, path)
     assert.match(answer.headers.get('vary') ?? '', /\bOrigin\b/, path)

@@ -129,7 +129,7 @@ test('the commands show, rotate and replace secrets, choose the schedule and sen
   assert.ok(Math.abs(Date.parse(rotated.previousSignsUntil) - Date.now() - 24 * 3_600_000) < 3_600_000)
   const again = await filmgate(`webhook rotate-secret ${userId}`)
   assert.deepEqual([again.code, again.stdout], [1, ''])
-  assert.match(again.stderr, /^filmgate: a rotation is under way until .*--finish.*--now\n$/)
+  assert.match(again.stderr, /^filmgate: a rotation is under way until .*--finish.*--now\n$/m)
 
   // during a rotation the test is of the new secret
   assert.equal((await json(`test ${userId} --url ${receiver.url}`)).delivered, true)

@@ -20,7 +20,7 @@ export const cleanEnvironment = { PATH: process.env.PATH ?? '', LC_ALL: 'C', TZ:
 /** Written to postgresql.conf at init, where an operator may tune them. */
 const settings = {
   shared_buffers: '128MB',
-  max_connections: '100',
+  max_connections: '200',
   max_wal_size: '1GB',
   commit_delay: '0',
   jit: 'off',
