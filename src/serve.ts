@@ -58,7 +58,7 @@ export interface Server {
 }
 
 // a drain may take its time; what hangs after it is left to the end of the process
-const undoLimitMs = 60_000
+const undoLimitMs = 25_000
 
 /** What a test gives in place of what the settings name. */
 export interface ServeOptions {
