@@ -84,7 +84,7 @@ async function sendWith(outcome: unknown, key?: string): Promise<string> {
   // its circuit is not what these are about
   await pool.query('delete from upstreams')
   answers.submit = outcome
-  await dispatchJob(context, jobId, 1)
+  await dispatchJob(context, jobId)
   return jobId
 }
 
@@ -184,7 +184,7 @@ test('a job that is held beyond its time is sent anew once its upstream says twi
   assert.deepEqual((await standing(jobId)).attempts, ['absent'])
   answers.submit = accepted
   await pool.query('delete from upstreams')
-  await dispatchJob(context, jobId, 1)
+  await dispatchJob(context, jobId)
   assert.deepEqual(await standing(jobId), {
     status: 'processing',
     error: null,
@@ -208,7 +208,7 @@ test('a job that is lost on its way each time is given up after an hour, refunde
   assert.equal((await standing(jobId)).status, 'processing')
   answers.submit = lost
   await pool.query('delete from upstreams')
-  await dispatchJob(context, jobId, 1)
+  await dispatchJob(context, jobId)
   await pool.query("update jobs set created_at = now() - interval '61 minutes' where id = $1", [jobId])
   await lose()
   assert.equal((await standing(jobId)).error, 'PROVIDER_UNAVAILABLE')
@@ -287,7 +287,7 @@ test('files that can not be fetched end no job that another process has sent mea
     model: imageToVideo,
     input: { ...input, image_url: `${files}/picture.png` },
   })
-  await dispatchJob(context, jobId, 1)
+  await dispatchJob(context, jobId)
   assert.deepEqual(await standing(jobId), { status: 'processing', error: null, attempts: ['sending'] })
 })
 
@@ -326,7 +326,7 @@ test('a dispatch that has slept while another one was lost on its way sends noth
     return { outcome: 'ready', prepared: null }
   }
   answers.submit = accepted
-  await dispatchJob({ ...context, ...routesTo({ ...provider, prepare }) }, jobId, 1)
+  await dispatchJob({ ...context, ...routesTo({ ...provider, prepare }) }, jobId)
   assert.deepEqual((await standing(jobId)).attempts, ['absent'])
   assert.ok(!sent.includes(jobId))
 })
@@ -337,7 +337,7 @@ test('the refusal of a submit that others have taken for lost counts as soon as 
     await loseAttempt(pool, await attemptOf(jobId), 'no answer was written down', 0)
     return { outcome: 'refused', code: 'CONTENT_POLICY_VIOLATION', message: 'No.' }
   }
-  await dispatchJob({ ...context, ...routesTo({ ...provider, submit: submitSlowly }) }, jobId, 1)
+  await dispatchJob({ ...context, ...routesTo({ ...provider, submit: submitSlowly }) }, jobId)
   assert.deepEqual(await standing(jobId), {
     status: 'failed',
     error: 'CONTENT_POLICY_VIOLATION',
@@ -379,7 +379,7 @@ test('a process whose clock is a day ahead gives up no job that was not taken fo
     await pool.query('delete from upstreams')
     const jobId = await submit()
     answers.submit = { outcome, cause: new Error('503') }
-    await dispatchJob({ ...context, clock }, jobId, 1)
+    await dispatchJob({ ...context, clock }, jobId)
     assert.equal((await standing(jobId)).status, 'processing')
   }
 })

@@ -16,7 +16,9 @@ import { systemClock } from '../src/clock.ts'
 import { createPool, markDatabaseError } from '../src/db.ts'
 import { ApiError } from '../src/errors.ts'
 import { acceptJob } from '../src/jobs/accept.ts'
+import { collectJob } from '../src/jobs/collect.ts'
 import type { JobContext } from '../src/jobs/context.ts'
+import { restMs, toRun } from '../src/jobs/cut-offs.ts'
 import { claimJob, dispatchJob } from '../src/jobs/dispatch.ts'
 import { estimateJob } from '../src/jobs/estimate.ts'
 import { createIdempotency } from '../src/jobs/idempotency.ts'
@@ -404,20 +406,63 @@ test('a job at an upstream that is not set up any more ends with its refund when
   assert.deepEqual(await transfersOf(pool, job.jobId), { charges: 1, refunds: 1 })
 })
 
-test('a job whose dispatch keeps killing its process is given up, and one without a provider waits an hour', async () => {
+test('a job whose dispatch keeps killing its process runs apart from others, and is given up after an hour', async () => {
   const customer = await makeCustomer(pool)
-  const submit = createSubmit(submitPool, log)
-  const [deadly, unserved] = [submission(customer), submission(customer)]
-  await Promise.all([submit(deadly), submit(unserved)])
-  await dispatchJob(context, deadly.jobId, 9)
+  const deadly = submission(customer)
+  await createSubmit(submitPool, log)(deadly)
+  const waiting = async () => {
+    const { rows } = await pool.query<{ cut_offs: number; wait_s: number }>(
+      `select (payload ->> 'cutOffs')::int as cut_offs, extract(epoch from run_at - now())::float8 as wait_s
+       from graphile_worker._private_jobs where key = 'dispatch:' || $1`,
+      [deadly.jobId],
+    )
+    return rows[0]!
+  }
+  // it was among those that a process died with, for the ninth time: that says nothing about it
+  await dispatchJob(context, deadly.jobId, toRun(undefined, 10))
+  assert.equal((await getJob(customer.accountId, deadly.jobId)).status, 'pending')
+  const { cut_offs: cutOffs, wait_s: waitS } = await waiting()
+  assert.equal(cutOffs, 9)
+  assert.ok(waitS > 60 && waitS <= 900, `${waitS} s`)
+  // it is run when that is over, and waits again where it is cut off again
+  assert.equal(restMs(toRun(cutOffs, 1)), 0)
+  await dispatchJob(context, deadly.jobId, toRun(cutOffs, 2))
+  assert.equal((await waiting()).cut_offs, 10)
+  await pool.query("update jobs set created_at = now() - interval '61 minutes' where id = $1", [deadly.jobId])
+  await dispatchJob(context, deadly.jobId, toRun(10, 1))
   assert.equal((await getJob(customer.accountId, deadly.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
   assert.deepEqual(await transfersOf(pool, deadly.jobId), { charges: 1, refunds: 1 })
-  await dispatchJob(context, unserved.jobId, 1)
+})
+
+test('a result whose copying keeps killing its process is copied apart from others, and given up in the end', async () => {
+  const customer = await makeCustomer(pool)
+  const deadly = submission(customer)
+  await createSubmit(submitPool, log)(deadly)
+  await claimJob(context, deadly.jobId, 60_000)
+  await pool.query(`insert into polls (job_id, provider, due_at, outputs) values ($1, 'gone', now(), '[]')`, [
+    deadly.jobId,
+  ])
+  await collectJob(context, deadly.jobId, toRun(undefined, 10))
+  assert.ok((await tasksOf(deadly.jobId)).includes('collect'))
+  assert.equal((await getJob(customer.accountId, deadly.jobId)).status, 'processing')
+  await pool.query("update jobs set deadline_at = now() - interval '61 minutes' where id = $1", [
+    deadly.jobId,
+  ])
+  await collectJob(context, deadly.jobId, toRun(9, 1))
+  assert.equal((await getJob(customer.accountId, deadly.jobId)).error?.code, 'OUTPUT_UNAVAILABLE')
+  assert.deepEqual(await transfersOf(pool, deadly.jobId), { charges: 1, refunds: 1 })
+})
+
+test('a job that no upstream is set up for waits an hour', async () => {
+  const customer = await makeCustomer(pool)
+  const unserved = submission(customer)
+  await createSubmit(submitPool, log)(unserved)
+  await dispatchJob(context, unserved.jobId)
   assert.equal((await getJob(customer.accountId, unserved.jobId)).status, 'pending')
   await pool.query("update jobs set created_at = now() - interval '61 minutes' where id = $1", [
     unserved.jobId,
   ])
-  await dispatchJob(context, unserved.jobId, 1)
+  await dispatchJob(context, unserved.jobId)
   assert.equal((await getJob(customer.accountId, unserved.jobId)).error?.code, 'PROVIDER_UNAVAILABLE')
 })
 
@@ -457,7 +502,7 @@ test('a job that is refunded while its files are still being fetched is not sent
     input: { prompt: 'x', image_url: `${files}/picture.png` },
   }
   await createSubmit(submitPool, log)(job)
-  const dispatching = dispatchJob(late, job.jobId, 1)
+  const dispatching = dispatchJob(late, job.jobId)
   const response = await asked.promise
   await failJob(pool, job.jobId, { code: 'PROVIDER_TIMEOUT' }, new Date())
   response.end(createCanvas(400, 400).toBuffer('image/png'))

@@ -58,7 +58,7 @@ async function lostJob(kling: UpstreamConfig): Promise<string> {
     processId: 'gone',
     temporaryDirectory,
   } as unknown as JobContext
-  await dispatchJob(context, jobId, 1)
+  await dispatchJob(context, jobId)
   const { rowCount } = await pool.query(
     // long enough ago for an absence to count
     "update attempts set answered_at = now() - interval '10 minutes' where job_id = $1 and status = 'unknown'",

@@ -5,6 +5,7 @@ import type { Json, ProviderOutput } from '../providers/provider.ts'
 import { addTask } from '../queue/tasks.ts'
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
+import { firstRun, isHopeless, type Run, restMs } from './cut-offs.ts'
 import { forget } from './forget.ts'
 import { OutputUnavailable, storeOutputs } from './outputs.ts'
 import { askForOutputsAgain, collectKey } from './polls.ts'
@@ -27,11 +28,22 @@ const ownRetryDelayMs = 5_000
 const ownTroubleLimitMs = 3_600_000
 
 /** Copies the outputs of a job that its upstream has done into our storage, and completes it. */
-export async function collectJob(context: JobContext, jobId: string): Promise<void> {
+export async function collectJob(context: JobContext, jobId: string, run: Run = firstRun): Promise<void> {
   const job = await findJob(context, jobId)
   // whoever copied before may have been cut off after the job had ended, and what is deleted then had been deleted
   if (job === undefined) return discardIfEnded(context, jobId)
   const provider = context.provider(job.provider)
+  const { pool, clock } = context
+  if (isHopeless(run) && job.is_too_late) {
+    const isOver = await failJob(pool, jobId, { code: 'OUTPUT_UNAVAILABLE' }, clock.now())
+    if (isOver && provider) await forget(context, provider, jobId, job.operation)
+    return
+  }
+  const delayMs = restMs(run)
+  if (delayMs > 0) {
+    const task = { jobId, cutOffs: run.cutOffs }
+    return addTask(pool, 'collect', task, { delayMs, key: collectKey(jobId) })
+  }
   try {
     const outputs = await durable('output.store', () => storeOutputs(context, jobId, job.outputs))
     const isDone = await completeJob(context.pool, jobId, outputs, context.fileUrl, context.clock.now())

@@ -12,6 +12,7 @@ import { loseAttempt } from './attempts.ts'
 import { chooseRoute, type RouteChoice, refusalOf } from './choose-route.ts'
 import { cleanMedia, type MediaChange } from './clean-media.ts'
 import type { JobContext } from './context.ts'
+import { firstRun, isHopeless, type Run, restMs } from './cut-offs.ts'
 import { fetchInputs } from './inputs.ts'
 import { lendMedia } from './lend-media.ts'
 import { changeStatus, tell } from './life.ts'
@@ -41,21 +42,19 @@ interface Sending {
   chosen: ChosenRoute
 }
 
-/** A job whose dispatch was cut off this often, by whatever kills the process, is given up. */
-const maxAttempts = 8
 const retryDelayMs = 15_000
 
 /**
- * Sends one job to an upstream: chooses the way, claims it (from here on it can't be cancelled here), fetches its input
- * files, writes the attempt down, and submits. Runs again after a crash or fault at any point; while an earlier attempt may
- * be alive at the upstream nothing is sent, and the poller looks after it.
+ * Sends one job to an upstream: chooses the way, claims it, fetches its input files, writes the attempt down (from here on it
+ * can't be cancelled here), and submits. Runs again after a crash or fault at any point; while an earlier attempt may be alive
+ * at the upstream nothing is sent, and the poller looks after it.
  */
-export async function dispatchJob(context: JobContext, jobId: string, attempts: number): Promise<void> {
+export async function dispatchJob(context: JobContext, jobId: string, run: Run = firstRun): Promise<void> {
   const job = await findJob(context, jobId)
   if (job === undefined || !['pending', 'processing'].includes(job.status)) return
   if (job.attempt_id !== null) return job.is_abandoned ? abandon(context, jobId, job.attempt_id) : undefined
   try {
-    await dispatch(context, job, attempts)
+    await dispatch(context, job, run)
   } catch (error) {
     // in a task of its own: the queue's own delays grow to hours, and its attempts end
     context.log.error({ jobId, err: error }, 'dispatch failed; it will be tried again')
@@ -64,8 +63,10 @@ export async function dispatchJob(context: JobContext, jobId: string, attempts: 
   }
 }
 
-async function dispatch(context: JobContext, job: JobRow, attempts: number): Promise<void> {
-  if (attempts > maxAttempts) return giveUp(context, job)
+async function dispatch(context: JobContext, job: JobRow, run: Run): Promise<void> {
+  if (isHopeless(run) && job.waited_ms > unservedLimitMs) return giveUp(context, job)
+  const delayMs = restMs(run)
+  if (delayMs > 0) return tryAgain(context, job.id, delayMs, run.cutOffs)
   const model = context.catalogue.models.get(job.model_slug)
   const version = model?.versions.find((candidate) => candidate.version === job.model_version)
   const choice: RouteChoice =
@@ -195,13 +196,20 @@ async function abandon({ pool, clock }: JobContext, jobId: string, attemptId: st
 }
 
 /** Under the lock of the job's row, so that no task is left of a job that is cancelled at this moment. */
-async function tryAgain({ pool }: JobContext, jobId: string, delayMs: number): Promise<void> {
+async function tryAgain(
+  { pool }: JobContext,
+  jobId: string,
+  delayMs: number,
+  cutOffs?: number,
+): Promise<void> {
   await transaction(pool, async (client) => {
     const { rowCount } = await client.query(
       "select from jobs where id = $1 and status in ('pending', 'processing') for update",
       [jobId],
     )
-    if (rowCount === 1) await addTask(client, 'dispatch', { jobId }, { delayMs, key: dispatchKey(jobId) })
+    if (rowCount !== 1) return
+    const task = { jobId, ...(cutOffs !== undefined && { cutOffs }) }
+    await addTask(client, 'dispatch', task, { delayMs, key: dispatchKey(jobId) })
   })
 }
 

@@ -7,6 +7,7 @@ import { placesOfAll } from '../webhooks/turns.ts'
 import { adoptJob } from './adopt.ts'
 import { collectJob } from './collect.ts'
 import type { JobContext } from './context.ts'
+import { toRun } from './cut-offs.ts'
 import { dispatchJob } from './dispatch.ts'
 import { startPoller } from './poller.ts'
 import { discardOutputs } from './retention.ts'
@@ -38,12 +39,14 @@ export async function startWorker(
   }
   try {
     await start(16, {
-      collect: ({ jobId }) => collectJob(context, jobId),
+      collect: ({ jobId, cutOffs }, { attempts }) => collectJob(context, jobId, toRun(cutOffs, attempts)),
       discard: ({ jobId }) => durable('files.discard', () => discardOutputs(context.storage, jobId)),
       poll: ({ jobId }) => adoptJob(context, jobId),
     })
     await start(placesOfAll, { deliver_webhook: createDeliver(context) })
-    await start(16, { dispatch: ({ jobId }, { attempts }) => dispatchJob(context, jobId, attempts) })
+    await start(16, {
+      dispatch: ({ jobId, cutOffs }, { attempts }) => dispatchJob(context, jobId, toRun(cutOffs, attempts)),
+    })
   } catch (error) {
     await stop().catch((stopError) => log.error({ err: stopError }, 'stopping failed'))
     throw error

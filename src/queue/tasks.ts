@@ -2,9 +2,9 @@ import type { Db } from '../db.ts'
 
 /** What the queue carries; each payload names rows only, the tables hold the truth. */
 export interface Tasks {
-  dispatch: { jobId: string }
+  dispatch: { jobId: string; cutOffs?: number }
   /** Copies the outputs of a job that its upstream has done. */
-  collect: { jobId: string }
+  collect: { jobId: string; cutOffs?: number }
   /** Removes what was copied of a job that did not complete. */
   discard: { jobId: string }
   /** Of the version before, which polled by tasks. */
