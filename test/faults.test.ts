@@ -24,6 +24,7 @@ import { estimateJob } from '../src/jobs/estimate.ts'
 import { createIdempotency } from '../src/jobs/idempotency.ts'
 import { createGetJob } from '../src/jobs/read.ts'
 import { failJob } from '../src/jobs/settle.ts'
+import { findStuckJobs } from '../src/jobs/stuck.ts'
 import { createSubmit } from '../src/jobs/submit.ts'
 import { reviveJobs } from '../src/jobs/sweep.ts'
 import type { Submission } from '../src/jobs/write-batch.ts'
@@ -451,6 +452,60 @@ test('a result whose copying keeps killing its process is copied apart from othe
   await collectJob(context, deadly.jobId, toRun(9, 1))
   assert.equal((await getJob(customer.accountId, deadly.jobId)).error?.code, 'OUTPUT_UNAVAILABLE')
   assert.deepEqual(await transfersOf(pool, deadly.jobId), { charges: 1, refunds: 1 })
+})
+
+test('what of our own keeps a job is told by the list of stuck jobs, until it is mended', async () => {
+  const customer = await makeCustomer(pool)
+  const job = submission(customer)
+  await createSubmit(submitPool, log)(job)
+  const causeOf = async () =>
+    (await findStuckJobs(pool, context.catalogue, { limit: 100 })).find(({ jobId }) => jobId === job.jobId)
+      ?.cause
+  let room: string | undefined = 'the disk is full'
+  const provider: Provider = {
+    name: 'test',
+    pollBatch: 1,
+    timeLimitMs: () => 60_000,
+    admit: () => (room === undefined ? 0 : 5_000),
+    trouble: () => room,
+    submit: async () => ({ outcome: 'accepted', operation: 1 }),
+    poll: async () => [{ status: 'running' }],
+  }
+  const own = { ...context, ...routesTo(provider), nextPollMs: () => 60_000, processId: 'a-worker' }
+  const folder = await mkdtemp(join(tmpdir(), 'filmgate-'))
+  atEnd(() => rm(folder, { recursive: true, force: true }))
+  const beating = await startHeartbeat(pool, 'a-worker', () => [], log)
+  try {
+    const [gone, there] = [
+      { ...own, temporaryDirectory: join(folder, 'gone') },
+      { ...own, temporaryDirectory: folder },
+    ]
+    await dispatchJob(gone, job.jobId)
+    assert.equal(await causeOf(), 'it could not be sent: the disk is full')
+    room = undefined
+    await dispatchJob(gone, job.jobId)
+    assert.match((await causeOf())!, /^it could not be sent: ENOENT/)
+    await dispatchJob(there, job.jobId)
+    assert.equal((await getJob(customer.accountId, job.jobId)).status, 'processing')
+    const { rows } = await pool.query('select trouble from jobs where id = $1', [job.jobId])
+    assert.deepEqual(rows, [{ trouble: null }])
+
+    await pool.query('update polls set outputs = $2 where job_id = $1', [
+      job.jobId,
+      JSON.stringify([{ type: 'video', source: { key: 'sandbox/x' } }]),
+    ])
+    const fails = () => Promise.reject(new Error('the store is away'))
+    const storage = {
+      list: fails,
+      stat: fails,
+      open: fails,
+      withLocalFile: fails,
+    } as unknown as JobContext['storage']
+    await collectJob({ ...there, storage }, job.jobId)
+    assert.equal(await causeOf(), 'its result could not be copied: the store is away')
+  } finally {
+    await beating.stop()
+  }
 })
 
 test('a job that no upstream is set up for waits an hour', async () => {

@@ -57,6 +57,8 @@ for (const [state, claims] of [
           },
         )
       const dispatch = async () => {
+        // a cancel asks more of the database before it takes the lock: either must come first at times
+        for (let asked = 0; asked < index % 6; asked++) await pool.query('select')
         if (!claims) await claim(jobId)
         return (await send(jobId)) !== undefined
       }
@@ -69,7 +71,7 @@ for (const [state, claims] of [
       assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: wasCancelled ? 1 : 0 })
       if (wasCancelled) cancelled++
     }
-    assert.ok(cancelled > 0, 'none was cancelled')
+    assert.ok(cancelled > 0 && cancelled < 100, `${cancelled} of 100 were cancelled`)
     assert.equal(await balanceOf(pool, customer.accountId), balance + BigInt(cancelled) * 420_000n)
   })
 }

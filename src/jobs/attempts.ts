@@ -45,7 +45,7 @@ export async function beginAttempt(
           on conflict do nothing
           returning id, job_id, number, provider
         ), timed as (
-          update jobs set provider = begun.provider, deadline_at = filmgate_now() + $5 * interval '1 ms'
+          update jobs set provider = begun.provider, deadline_at = filmgate_now() + $5 * interval '1 ms', trouble = null
           from begun where jobs.id = begun.job_id
         ), watched as (
           insert into polls (job_id, provider, due_at)

@@ -14,8 +14,11 @@ import type { Failure } from './settle.ts'
 import { probeSuspended } from './suspensions.ts'
 import { upstreamWait } from './upstreams.ts'
 
-/** `limitMs`: a job that has waited for longer since its submit is given up. */
-export type RouteChoice = ChosenRoute | { waitMs: number; limitMs: number } | { failure: Failure }
+/** `limitMs`: a job that has waited for longer since its submit is given up. `trouble`: of our own, for the operator. */
+export type RouteChoice =
+  | ChosenRoute
+  | { waitMs: number; limitMs: number; trouble?: string | undefined }
+  | { failure: Failure }
 
 interface ChosenFor {
   id: string

@@ -7,6 +7,7 @@ import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { firstRun, isHopeless, type Run, restMs } from './cut-offs.ts'
 import { forget } from './forget.ts'
+import { noteTrouble } from './life.ts'
 import { OutputUnavailable, storeOutputs } from './outputs.ts'
 import { askForOutputsAgain, collectKey } from './polls.ts'
 import { discardOutputs } from './retention.ts'
@@ -42,6 +43,7 @@ export async function collectJob(context: JobContext, jobId: string, run: Run = 
   const delayMs = restMs(run)
   if (delayMs > 0) {
     const task = { jobId, cutOffs: run.cutOffs }
+    await noteTrouble(pool, jobId, `the process died ${run.cutOffs} times while it copied the result`)
     return addTask(pool, 'collect', task, { delayMs, key: collectKey(jobId) })
   }
   try {
@@ -85,6 +87,7 @@ async function tryAgain(context: JobContext, jobId: string, job: JobRow, error: 
     const delayMs = backoffMs(failures, { baseMs: 500, retryAfterMs: 500 * failures })
     await askForOutputsAgain(pool, jobId, now, { delayMs, cause: describe(error) })
   } else {
+    await noteTrouble(pool, jobId, describe(error))
     await addTask(pool, 'collect', { jobId }, { delayMs: ownRetryDelayMs, key: collectKey(jobId) })
   }
   return false

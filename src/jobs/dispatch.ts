@@ -15,10 +15,10 @@ import type { JobContext } from './context.ts'
 import { firstRun, isHopeless, type Run, restMs } from './cut-offs.ts'
 import { fetchInputs } from './inputs.ts'
 import { lendMedia } from './lend-media.ts'
-import { changeStatus, tell } from './life.ts'
+import { changeStatus, noteTrouble, tell } from './life.ts'
 import { makeReady } from './make-ready.ts'
 import { type ChosenRoute, routeName } from './routes.ts'
-import { busyLimitMs, type SentJob, sendJob, unservedLimitMs } from './send.ts'
+import { busyLimitMs, describe, type SentJob, sendJob, unservedLimitMs } from './send.ts'
 import { type Failure, failJobWithin } from './settle.ts'
 
 interface JobRow extends SentJob {
@@ -59,14 +59,18 @@ export async function dispatchJob(context: JobContext, jobId: string, run: Run =
     // in a task of its own: the queue's own delays grow to hours, and its attempts end
     context.log.error({ jobId, err: error }, 'dispatch failed; it will be tried again')
     if (!isUnavailable(error) && !isNoSpace(error) && job.waited_ms > busyLimitMs) return giveUp(context, job)
-    await tryAgain(context, jobId, retryDelayMs)
+    await tryAgain(context, jobId, retryDelayMs, { trouble: describe(error) })
   }
 }
 
 async function dispatch(context: JobContext, job: JobRow, run: Run): Promise<void> {
   if (isHopeless(run) && job.waited_ms > unservedLimitMs) return giveUp(context, job)
   const delayMs = restMs(run)
-  if (delayMs > 0) return tryAgain(context, job.id, delayMs, run.cutOffs)
+  if (delayMs > 0) {
+    const { cutOffs } = run
+    const trouble = `the process died ${cutOffs} times while it was sent, so it waits to be sent apart from others`
+    return tryAgain(context, job.id, delayMs, { cutOffs, trouble })
+  }
   const model = context.catalogue.models.get(job.model_slug)
   const version = model?.versions.find((candidate) => candidate.version === job.model_version)
   const choice: RouteChoice =
@@ -76,7 +80,7 @@ async function dispatch(context: JobContext, job: JobRow, run: Run): Promise<voi
   if ('failure' in choice) return giveUp(context, job, choice.failure)
   if ('waitMs' in choice) {
     if (job.waited_ms > choice.limitMs) return giveUp(context, job)
-    return tryAgain(context, job.id, choice.waitMs)
+    return tryAgain(context, job.id, choice.waitMs, { trouble: choice.trouble })
   }
   const { provider, route } = choice.candidate
   const described = {
@@ -104,7 +108,10 @@ async function choose(
       ...candidates.map(({ provider }) => provider.admit?.(described, job.waited_ms) ?? 0),
     )
     // however long the line is: whoever keeps it ends it
-    if (admitMs > 0 && candidates.length > 0) return { waitMs: admitMs, limitMs: Number.POSITIVE_INFINITY }
+    if (admitMs > 0 && candidates.length > 0) {
+      const trouble = candidates.map(({ provider }) => provider.trouble?.()).find((found) => found)
+      return { waitMs: admitMs, limitMs: Number.POSITIVE_INFINITY, trouble }
+    }
   }
   return chooseRoute(context, candidates, job)
 }
@@ -195,19 +202,23 @@ async function abandon({ pool, clock }: JobContext, jobId: string, attemptId: st
   await loseAttempt(pool, { jobId, attemptId, at: clock.now() }, 'the process that sent it has died', 0)
 }
 
-/** Under the lock of the job's row, so that no task is left of a job that is cancelled at this moment. */
+/**
+ * Under the lock of the job's row, so that no task is left of a job that is cancelled at this moment. `trouble`: why, where
+ * that is our own.
+ */
 async function tryAgain(
   { pool }: JobContext,
   jobId: string,
   delayMs: number,
-  cutOffs?: number,
+  { cutOffs, trouble = null }: { cutOffs?: number; trouble?: string | null | undefined } = {},
 ): Promise<void> {
   await transaction(pool, async (client) => {
-    const { rowCount } = await client.query(
-      "select from jobs where id = $1 and status in ('pending', 'processing') for update",
+    const { rows } = await client.query<{ trouble: string | null }>(
+      "select trouble from jobs where id = $1 and status in ('pending', 'processing') for update",
       [jobId],
     )
-    if (rowCount !== 1) return
+    if (rows[0] === undefined) return
+    if (rows[0].trouble !== trouble) await noteTrouble(client, jobId, trouble)
     const task = { jobId, ...(cutOffs !== undefined && { cutOffs }) }
     await addTask(client, 'dispatch', task, { delayMs, key: dispatchKey(jobId) })
   })

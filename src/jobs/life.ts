@@ -63,7 +63,8 @@ export async function changeStatus<From extends JobStatus>(
           completed_at = case when $3::job_status <> 'processing' then $4::timestamptz end,
           error_code = $6,
           error_message = $7,
-          cancel_reason = $9
+          cancel_reason = $9,
+          trouble = case when $3::job_status = 'processing' then trouble end
         where id = $1 and status = $2::job_status
         returning id, request_id, webhook_url, metadata
       ), told as (
@@ -125,6 +126,17 @@ export async function tell(
         else true
       end`,
     values: [jobId, kind, at, detail ?? null],
+  })
+}
+
+/** Notes what of our own keeps an unfinished job from getting on, for the operator to see; null: nothing any more. */
+export async function noteTrouble(db: Db, jobId: string, trouble: string | null): Promise<void> {
+  await db.query({
+    name: 'job-note-trouble',
+    text: `
+      update jobs set trouble = $2
+      where id = $1 and status in ('pending', 'processing') and trouble is distinct from $2`,
+    values: [jobId, trouble],
   })
 }
 

@@ -125,7 +125,7 @@ export async function showJobForOperator(db: Db, jobId: string): Promise<Operato
        'priceMicroCents', j.cost_micro_cents, 'priceBasis', j.price_basis, 'routes', j.routes, 'provider', j.provider, 'operation', j.operation,
        'input', j.input, 'metadata', j.metadata,
        'error', case when j.error_code is not null then json_build_object('code', j.error_code, 'message', j.error_message) end,
-       'cancelReason', j.cancel_reason, 'createdAt', j.created_at, 'dispatchedAt', j.dispatched_at, 'deadlineAt', j.deadline_at, 'completedAt', j.completed_at,
+       'cancelReason', j.cancel_reason, 'createdAt', j.created_at, 'dispatchedAt', j.dispatched_at, 'deadlineAt', j.deadline_at, 'completedAt', j.completed_at, 'trouble', j.trouble,
        'transfers', (select coalesce(json_agg(json_build_object('id', t.id, 'kind', t.kind, 'amountMicroCents', t.amount_micro_cents,
           'note', t.note, 'createdAt', t.created_at) order by t.id), '[]') from ledger_transfers t where t.job_id = j.id),
        'money', (select json_build_object('chargedMicroCents', charged_micro_cents, 'refundedMicroCents', refunded_micro_cents,

@@ -14,7 +14,7 @@ import { acceptAttempt, loseAttempt, missAttempt, recordBilling, routeSent } fro
 import { backoffMs } from './backoff.ts'
 import type { JobContext } from './context.ts'
 import { forget } from './forget.ts'
-import { tell } from './life.ts'
+import { noteTrouble, tell } from './life.ts'
 import { type DoneJob, type DuePoll, dropPoll, type NextPoll, postponeDeadline } from './polls.ts'
 import { sendAnew, unservedLimitMs } from './send.ts'
 import type { Failure } from './settle.ts'
@@ -149,7 +149,8 @@ async function act(
   if (job.status !== 'processing') return watchLate(context, job, outcome)
   switch (outcome.status) {
     case 'running':
-      if (outcome.isHeld) return hold(context, job)
+      if (outcome.isHeld) return hold(context, provider, job)
+      if (job.is_troubled) await noteTrouble(context.pool, jobId, null)
       if (isOutOfTime(job)) return endInTime(context, provider, job)
       return within(job, { delayMs: usualDelayMs(context, provider, job), failures: 0, absences: 0 })
     case 'succeeded':
@@ -181,8 +182,8 @@ async function act(
 }
 
 /** Its time does not run while our own disk keeps it. */
-async function hold({ pool }: JobContext, { job_id: jobId }: DuePoll): Promise<Next> {
-  await postponeDeadline(pool, jobId, heldEveryMs)
+async function hold({ pool }: JobContext, provider: Provider, { job_id: jobId }: DuePoll): Promise<Next> {
+  await postponeDeadline(pool, jobId, heldEveryMs, provider.trouble?.() ?? null)
   return { jobId, delayMs: heldEveryMs, failures: 0, absences: 0 }
 }
 

@@ -32,6 +32,8 @@ export interface DuePoll {
   is_abandoned: boolean
   /** Calls to the upstream fail. */
   is_failing: boolean
+  /** Our own trouble is noted of it. */
+  is_troubled: boolean
 }
 
 /**
@@ -68,7 +70,7 @@ export async function claimPolls(
         (1000 * extract(epoch from j.deadline_at - filmgate_now()))::float8 as left_ms,
         (1000 * extract(epoch from filmgate_now() - a.answered_at))::float8 as elapsed_ms,
         a.status = 'sending' and (p.id is null or a.started_at < filmgate_now() - interval '2 minutes') as is_abandoned,
-        coalesce(s.failures, 0) > 0 as is_failing
+        coalesce(s.failures, 0) > 0 as is_failing, j.trouble is not null as is_troubled
       from claimed c
       join jobs j on j.id = c.job_id
       join accounts b on b.id = j.account_id
@@ -227,12 +229,17 @@ export async function dropPoll(pool: pg.Pool, jobId: string, late?: { at: Date }
   })
 }
 
-/** Gives a job that is under way as much more time, and never less than a minute from now. */
-export async function postponeDeadline(db: Db, jobId: string, byMs: number): Promise<void> {
+/** Gives a job that is under way as much more time, and never less than a minute from now. `trouble`: why. */
+export async function postponeDeadline(
+  db: Db,
+  jobId: string,
+  byMs: number,
+  trouble: string | null,
+): Promise<void> {
   await db.query(
-    `update jobs set deadline_at = greatest(
+    `update jobs set trouble = $3, deadline_at = greatest(
        deadline_at + $2 * interval '1 ms', filmgate_now() + interval '1 minute')
      where id = $1 and status = 'processing'`,
-    [jobId, byMs],
+    [jobId, byMs, trouble],
   )
 }

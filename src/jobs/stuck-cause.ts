@@ -20,6 +20,8 @@ export interface StuckFacts {
   /** The last attempt that is not alive. */
   last_provider: string | null
   last_cause: string | null
+  /** Of our own, as it was found last. */
+  trouble: string | null
   failures: number
   absences: number
   output_failures: number
@@ -92,18 +94,22 @@ function ofSent(
   }
   const wait = endsItself(job)
   if (job.has_result) {
-    const failed = job.task_error ?? `${job.output_failures} times`
+    const failed = job.trouble ?? job.task_error ?? `${job.output_failures} times`
     if (job.task_attempts === null) {
       return {
         cause: 'the task that copies its result was lost',
         remedy: 'wait: a worker adds it anew within a minute',
       }
     }
-    if (job.task_error === null && job.task_attempts < 2 && job.output_failures === 0) return undefined
+    const isWell = job.trouble === null && job.task_error === null && job.task_attempts < 2
+    if (isWell && job.output_failures === 0) return undefined
     return {
       cause: `its result could not be copied: ${failed}`,
       remedy: 'see the log, the storage and its free space',
     }
+  }
+  if (job.trouble !== null) {
+    return { cause: `${provider} has it, but ${job.trouble}`, remedy: 'mend it: the job goes on by itself' }
   }
   if (!isServed)
     return { cause: `${provider} has it, but ${noKey}`, remedy: `set its key for a server; ${wait}` }
@@ -165,6 +171,12 @@ function ofUnsent(job: StuckFacts, { usualSeconds, ways }: Surroundings): Stuck 
     ]
     if (reasons.length > 0) {
       return { cause: reasons.join('; '), remedy: `mend it, then "filmgate upstream check"; or ${cancel}` }
+    }
+  }
+  if (job.trouble !== null) {
+    return {
+      cause: `it could not be sent: ${job.trouble}`,
+      remedy: `mend it: it is tried again; or ${cancel}`,
     }
   }
   if (job.task_error !== null || (job.task_attempts ?? 0) > 2) {

@@ -4,6 +4,8 @@ import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { startGateway } from '../../test/gateway.ts'
 import { addJob, takeUp } from '../../test/timeline-fixture.ts'
 import { loadCatalogue } from '../catalogue/load.ts'
+import { addTask } from '../queue/tasks.ts'
+import { noteTrouble } from './life.ts'
 import { findStuckJobs } from './stuck.ts'
 
 const { pool, url } = await cloneDatabase()
@@ -155,6 +157,35 @@ const states: [name: string, make: () => Promise<string>, cause: RegExp][] = [
       return jobId
     },
     /its result could not be copied: 2 times/,
+  ],
+  [
+    'whose result finds no room',
+    async () => {
+      const jobId = await withAttempt('accepted')
+      await change('polls', "outputs = '[]'", jobId)
+      await noteTrouble(pool, jobId, 'ENOSPC: no space left on device')
+      await addTask(pool, 'collect', { jobId }, { key: `collect:${jobId}` })
+      return jobId
+    },
+    /its result could not be copied: ENOSPC: no space left on device/,
+  ],
+  [
+    'that our own disk keeps from being sent',
+    async () => {
+      const jobId = await addJob(gateway, pool, customer)
+      await noteTrouble(pool, jobId, 'the disk of a is nearly full')
+      return jobId
+    },
+    /it could not be sent: the disk of a is nearly full/,
+  ],
+  [
+    'that our own disk keeps from being made',
+    async () => {
+      const jobId = await withAttempt('accepted')
+      await noteTrouble(pool, jobId, 'the disk of a is nearly full')
+      return jobId
+    },
+    /kling has it, but the disk of a is nearly full/,
   ],
   [
     'that nobody asks about',

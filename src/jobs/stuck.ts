@@ -94,7 +94,7 @@ async function readSuspects(db: Db, status: JobStatus | undefined): Promise<Row[
        coalesce(a.status = 'sending' and (s.id is null or a.started_at < filmgate_now() - interval '2 minutes'), false)
          as is_abandoned,
        l.provider as last_provider, l.cause as last_cause,
-       coalesce(p.failures, 0) as failures, coalesce(p.absences, 0) as absences,
+       j.trouble, coalesce(p.failures, 0) as failures, coalesce(p.absences, 0) as absences,
        coalesce(p.output_failures, 0) as output_failures, p.outputs is not null as has_result,
        extract(epoch from filmgate_now() - p.due_at)::float8 as overdue_s, p.job_id is not null as is_polled,
        t.attempts as task_attempts, t.last_error as task_error, t.locked_at is not null as task_is_running,
@@ -114,7 +114,7 @@ async function readSuspects(db: Db, status: JobStatus | undefined): Promise<Row[
        on t.key = case when p.outputs is not null then 'collect:' else 'dispatch:' end || j.id
      where j.status in ('pending', 'processing') and ($2::job_status is null or j.status = $2)
        -- most jobs that are being made are well
-       and not (a.status is not null and a.status = 'accepted' and p.outputs is null and p.failures = 0 and p.absences = 0
+       and not (j.trouble is null and a.status is not null and a.status = 'accepted' and p.outputs is null and p.failures = 0 and p.absences = 0
          and p.output_failures = 0 and p.due_at > filmgate_now() and j.deadline_at > filmgate_now()
          and a.answered_at > filmgate_now() - interval '10 minutes'
          and exists (select from processes where beat_at > filmgate_now() - interval '15 s')

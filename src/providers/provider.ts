@@ -200,6 +200,8 @@ export interface Provider {
   fits?(job: Pick<JobDescription, 'route' | 'input'>): Unfit | undefined
   /** How long the job must still wait before it may be sent, in ms; 0 sends it now. */
   admit?(request: Pick<JobDescription, 'jobId' | 'input'>, waitedMs: number): number
+  /** What keeps it from working here, in words for the operator; undefined where nothing does. */
+  trouble?(): string | undefined
   /** How long such a job usually takes from acceptance to result, in ms; without it what was learnt counts. */
   expectedMs?(request: Pick<JobDescription, 'model' | 'input'>): number
   /** How long this job may take from being sent to its result, in ms. */

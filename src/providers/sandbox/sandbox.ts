@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { type Clock, systemClock } from '../../clock.ts'
 import type { JobFailureCode } from '../../errors.ts'
 import { limitedTo } from '../../limited-to.ts'
@@ -195,6 +195,10 @@ export function createSandbox({ storage, clock = systemClock, ...options }: Sand
       // the longer it has waited the longer until it asks again, so that a long line asks seldom
       return Math.min(longestBusyDelayMs, Math.max(busyDelayMs, waitedMs / 4))
     },
+    trouble: () =>
+      hasRoom()
+        ? undefined
+        : `the disk of ${hostname()} is nearly full (FILMGATE_MIN_FREE_DISK), and renders wait until there is room`,
     takes: { video: ['video/mp4', 'video/quicktime', 'video/webm'], audio: soundTypes },
     readsFiles: true,
     pollBatch: 100,
