@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { balanceOf, type Customer, cloneDatabase, ledgerProblems, makeCustomer } from '../../test/database.ts'
+import { until } from '../../test/until.ts'
 import { transaction } from '../db.ts'
 import { refundJob } from '../jobs/goodwill.ts'
 import { creditOnce, debit } from './by-hand.ts'
@@ -76,9 +77,34 @@ test('credits and debits at once lose nothing and pay nothing twice', async () =
   const customer = await makeCustomer(pool, { microCents: 100n })
   await Promise.all([
     ...Array.from({ length: 10 }, () => take(customer, 90n, { mayOwe: true })),
-    ...Array.from({ length: 10 }, () => credit(pool, ownerOf(customer), 70n, undefined)),
+    ...Array.from({ length: 10 }, () => creditOnce(pool, ownerOf(customer), 70n, {})),
   ])
   assert.deepEqual(await stands(customer), [0n, 100n])
+  assert.deepEqual(await ledgerProblems(pool), [])
+})
+
+test('money that comes in while the first debt is written down pays it', async () => {
+  const customer = await makeCustomer(pool, { microCents: 400n })
+  const job = await addJob(customer, 'completed')
+  const waiting = async (count: number) =>
+    until(async () => {
+      const { rows } = await pool.query<{ waiting: number }>(
+        "select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      )
+      return rows[0]!.waiting === count
+    })
+  const all: Promise<unknown>[] = []
+  await transaction(pool, async (client) => {
+    await client.query('select from accounts where id = $1 for update', [customer.accountId])
+    all.push(take(customer, 1_000n, { mayOwe: true }))
+    await waiting(1)
+    all.push(creditOnce(pool, ownerOf(customer), 70n, {}))
+    await waiting(2)
+    all.push(refundJob(pool, job, { note: 'late' }))
+    await waiting(3)
+  })
+  await Promise.all(all)
+  assert.deepEqual(await stands(customer), [0n, 1_000n - 100n - 70n - 300n])
   assert.deepEqual(await ledgerProblems(pool), [])
 })
 

@@ -19,7 +19,8 @@ export async function creditOnce(
   { note, reference }: Reason,
 ): Promise<Moved> {
   try {
-    const balance = await credit(pool, user, amountMicroCents, note, reference)
+    const give = (client: pg.PoolClient) => credit(client, user, amountMicroCents, note, reference)
+    const balance = await transaction(pool, give)
     return balance === undefined ? { refused: `there is no user ${user.userId}` } : 'done'
   } catch (error) {
     if (!isTaken(error) || reference === undefined) throw error

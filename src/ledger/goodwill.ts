@@ -1,5 +1,5 @@
 import type { Db } from '../db.ts'
-import { received } from './ledger.ts'
+import { lockCharged, received } from './ledger.ts'
 
 /** What of a job's charge was given back, and what is left of it. */
 export interface GivenBack {
@@ -30,7 +30,7 @@ export async function findGoodwill(db: Db, jobId: string, note: string): Promise
 }
 
 /**
- * Gives a part of a job's charge back. More than its charge in all breaks a constraint and is thrown, and so is a second one
+ * Gives a part of a job's charge back, in the caller's transaction. More than its charge in all breaks a constraint and is thrown, and so is a second one
  * with the same note.
  */
 export async function giveGoodwill(
@@ -39,6 +39,7 @@ export async function giveGoodwill(
   amountMicroCents: bigint,
   note: string,
 ): Promise<void> {
+  await lockCharged(db, jobId)
   await db.query(
     `with moved as (
        insert into ledger_transfers (kind, from_account_id, to_account_id, amount_micro_cents, job_id, note)

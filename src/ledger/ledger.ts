@@ -38,8 +38,9 @@ export async function charge(db: Db, charges: Charge[]): Promise<void> {
 }
 
 /**
- * The end of a statement whose `moved` gives money to one balance: what the user owes is paid from it first. Locks the row
- * before it is read, since a credit and a refund may come at once.
+ * The end of a statement whose `moved` gives money to one balance: what the user owes is paid from it first. The caller has
+ * locked the balance in a statement before, so that this one sees the account that another may just have opened for a first
+ * debt.
  */
 export const received = `
   account as (
@@ -59,11 +60,23 @@ export const received = `
   from account where accounts.id = account.id
   returning amount as amount_micro_cents, balance_micro_cents`
 
+/** Locks the balance that a job was charged to. */
+export async function lockCharged(db: Db, jobId: string): Promise<void> {
+  await db.query({
+    name: 'ledger-lock-charged',
+    text: `
+      select from accounts
+      where id = (select from_account_id from ledger_transfers where job_id = $1 and kind = 'charge') for update`,
+    values: [jobId],
+  })
+}
+
 /**
- * Gives the charge of a job back whole and answers the amount. A second refund of one job breaks a unique
+ * Gives the charge of a job back whole and answers the amount, in the caller's transaction. A second refund of one job breaks a unique
  * constraint and is thrown: the caller's state change should have made it impossible.
  */
 export async function refund(db: Db, jobId: string): Promise<bigint> {
+  await lockCharged(db, jobId)
   const { rows } = await db.query<{ amount_micro_cents: bigint }>({
     text: `
       with moved as (
@@ -86,8 +99,8 @@ export interface Owner {
 }
 
 /**
- * Adds money from outside to a user's balance and answers the new balance, or undefined for an unknown user. A second
- * credit of one reference breaks a unique constraint and is thrown; see creditOnce.
+ * Adds money from outside to a user's balance, in the caller's transaction, and answers the new balance, or undefined for an
+ * unknown user. A second credit of one reference breaks a unique constraint and is thrown; see creditOnce.
  */
 export async function credit(
   db: Db,
@@ -96,6 +109,10 @@ export async function credit(
   note: string | undefined,
   reference?: string | undefined,
 ): Promise<bigint | undefined> {
+  await db.query("select from accounts where kind = 'balance' and user_id = $1 and mode = $2 for update", [
+    user.userId,
+    user.mode,
+  ])
   const { rows } = await db.query<{ balance_micro_cents: bigint }>(
     `with moved as (
        insert into ledger_transfers (kind, from_account_id, to_account_id, amount_micro_cents, note, reference)
