@@ -264,6 +264,11 @@ const suspendAll = (retryAt: string) =>
      select name, '', 'credit', 'no credit', ${retryAt} from unnest(array['first', 'second']) as name`,
   )
 
+async function isListed(): Promise<boolean> {
+  const path = `/v1/catalog/models/${textToVideo}`
+  return (await gateway.call('GET', path, { key: customer.key })).body.available
+}
+
 test('while all routes are suspended a submit is refused, uncharged, with the time of the next look', async () => {
   await suspendAll("now() + interval '10 minutes'")
   const { answer } = await submit({})
@@ -287,12 +292,38 @@ test('where an upstream has no check one submit is let through, and one that com
   await pool.query(
     "update upstream_closures set retry_at = now() + interval '1 hour' where upstream = 'second'",
   )
+  // the catalog says what a submit would be told
+  await until(isListed)
   const answers = await Promise.all(Array.from({ length: 8 }, () => submit({})))
   const taken = answers.filter(({ answer }) => answer.status === 200)
   assert.equal(taken.length, 1)
   await gateway.ended(taken[0]!.jobId, customer.key)
   const { rows } = await pool.query('select upstream from upstream_closures')
   assert.deepEqual(rows, [{ upstream: 'second' }])
+  await open()
+})
+
+test('while a job tries the catalog says that none is taken; one that shows nothing leaves it to another', async () => {
+  await suspendAll("now() - interval '1 s'")
+  await until(isListed)
+  const refusal: SubmitOutcome = { outcome: 'refused', code: 'INPUT_MEDIA_INVALID', message: 'No.' }
+  const { jobId, answer } = await submit({ first: { submit: [refusal] }, second: { submit: [refusal] } })
+  assert.equal(answer.status, 200)
+  await gateway.ended(jobId, customer.key)
+  const { rows } = await pool.query('select is_probed from upstream_closures where probe_job_id = $1', [
+    jobId,
+  ])
+  assert.deepEqual(rows, [{ is_probed: true }])
+  await pool.query(
+    "update upstream_closures set retry_at = now() + interval '1 hour', is_checked = false where probe_job_id is null",
+  )
+  await until(async () => !(await isListed()))
+  await pool.query("update upstream_closures set retry_at = now() - interval '1 s' where probe_job_id = $1", [
+    jobId,
+  ])
+  await until(isListed)
+  await gateway.ended((await submit({})).jobId, customer.key)
+  assert.equal((await pool.query('select from upstream_closures')).rowCount, 1)
   await open()
 })
 

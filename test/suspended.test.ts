@@ -181,8 +181,10 @@ async function suspends({ body: asked, customer, submit, listed, suspensions }: 
 }
 
 /** What the check does not prove one job tries, of all that come at once to both servers. */
-async function oneJobTries({ customer, submit, suspensions }: Visit) {
+async function oneJobTries({ customer, submit, suspensions, isAvailable }: Visit) {
   await until(async () => (await suspensions())[0]?.isChecked)
+  // who goes by the catalog must come, or it would never open
+  await until(isAvailable)
   const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => submit(gateways[index % 2]!)))
   const taken = answers.filter(({ status }) => status === 200)
   assert.equal(
@@ -221,6 +223,19 @@ suite('at each upstream', { concurrency: 3 }, () => {
       }
     })
   }
+})
+
+test('a server that starts, perhaps with another key, has what is suspended checked at once', async () => {
+  const { isAvailable, suspensions } = await comeTo('kling')
+  await pool.query(
+    `insert into upstream_closures (upstream, model, reason, cause, retry_at)
+     values ('kling', '', 'key', 'Kling answered 401', now() + interval '15 minutes')`,
+  )
+  await until(async () => !(await isAvailable()))
+  const started = await start('api')
+  await until(isAvailable)
+  assert.deepEqual(await suspensions(), [])
+  await started.stop()
 })
 
 test('the ledger balances after all of this', async () => {

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Db } from '../db.ts'
 import type { CheckOutcome, Provider } from '../providers/provider.ts'
 import { withinTime } from '../time-limit.ts'
-import { claimChecks, type Resumed, settleCheck } from './suspensions.ts'
+import { checkSoon, claimChecks, offerToJobs, type Resumed, settleCheck } from './suspensions.ts'
 
 /** How often it is looked whether a check is due or asked for. */
 const lookEveryMs = 1_000
@@ -46,14 +46,14 @@ export function startChecks(
     underWay.set(key, running)
   }
 
+  const names = { all: providers.map(({ name }) => name), checked: checked.map(({ name }) => name) }
+
   async function look(): Promise<void> {
-    const { asked, isDue } = await readWanted(context.pool, serverId, checked)
+    const { asked, isDue } = await readWanted(context.pool, serverId, names.all)
     for (const one of asked) start(one.id, () => answerAsked(context, providers, one))
     if (!isDue) return
-    const due = await claimChecks(
-      context.pool,
-      checked.map(({ name }) => name),
-    )
+    const due = await claimChecks(context.pool, names.checked)
+    await offerToJobs(context.pool, names)
     for (const provider of checked) {
       const models = due.get(provider.name)
       if (models !== undefined) start(provider.name, () => checkSuspended(context, provider, models))
@@ -61,6 +61,9 @@ export function startChecks(
   }
 
   async function run(): Promise<void> {
+    await checkSoon(context.pool, names.checked).catch((error) =>
+      log.warn({ err: error }, 'suspended upstreams are checked at their time only'),
+    )
     while (!stopping.signal.aborted) {
       const waitMs = await look().then(
         () => lookEveryMs,
@@ -86,7 +89,7 @@ export function startChecks(
 async function readWanted(
   db: Db,
   serverId: string,
-  checked: Provider[],
+  upstreams: string[],
 ): Promise<{ asked: Asked[]; isDue: boolean }> {
   const { rows } = await db.query<{ asked: Asked[]; is_due: boolean }>({
     name: 'upstream-checks-wanted',
@@ -95,8 +98,8 @@ async function readWanted(
         (select coalesce(json_agg(json_build_object('id', id, 'upstream', upstream, 'mayResume', may_resume)), '[]')
          from upstream_checks where server_id = $1 and answer is null) as asked,
         exists (select from upstream_closures
-          where upstream = any($2) and retry_at <= filmgate_now() and not is_checked) as is_due`,
-    values: [serverId, checked.map(({ name }) => name)],
+          where upstream = any($2) and retry_at <= filmgate_now() and (is_probed or not is_checked)) as is_due`,
+    values: [serverId, upstreams],
   })
   const { asked, is_due: isDue } = rows[0]!
   return { asked, isDue }

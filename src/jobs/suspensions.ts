@@ -98,6 +98,32 @@ export async function claimChecks(db: Db, upstreams: string[]): Promise<Map<stri
   return new Map([...models].map(([upstream, of]) => [upstream, of.map(({ model }) => model)]))
 }
 
+/**
+ * Leaves to the next job what no check can prove: an upstream whose time is over and that has none, and one of which the job
+ * that tried has not told how it fared.
+ */
+export async function offerToJobs(db: Db, upstreams: { all: string[]; checked: string[] }): Promise<void> {
+  await db.query({
+    name: 'upstream-offer-to-jobs',
+    text: `
+      update upstream_closures set is_checked = true, is_probed = false, probe_job_id = null
+      where upstream = any($1) and retry_at <= filmgate_now()
+        and case when is_checked then is_probed else upstream <> all($2) end`,
+    values: [upstreams.all, upstreams.checked],
+  })
+}
+
+/** Has what is suspended checked at once: a server has started, perhaps with what was missing. */
+export async function checkSoon(db: Db, upstreams: string[]): Promise<void> {
+  await db.query({
+    name: 'upstream-check-soon',
+    text: `
+      update upstream_closures set retry_at = filmgate_now()
+      where upstream = any($1) and not is_checked and not is_probed and retry_at > filmgate_now()`,
+    values: [upstreams],
+  })
+}
+
 /** What a check has led to: how much takes jobs again, and how much the next job tries. */
 export interface Resumed {
   resumed: number
@@ -144,7 +170,8 @@ async function leaveAlone(db: Db, upstream: string, models: string[]): Promise<v
       update upstream_closures set
         times = times + 1,
         retry_at = filmgate_now() + least($4, $3 * power(2, least(10, times))) * interval '1 ms',
-        is_probed = false
+        is_probed = false,
+        is_checked = false
       where upstream = $1 and model = any($2) and probe_job_id is null`,
     values: [upstream, models, shortestMs, longestMs],
   })

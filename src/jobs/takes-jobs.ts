@@ -21,7 +21,7 @@ export function whyUnavailable(
   { routes }: ModelVersion,
   candidates: Candidate[],
 ): string | null {
-  if (candidates.some((candidate) => keepingAway(suspensions, candidate).length === 0)) return null
+  if (candidates.some((candidate) => keepingAway(suspensions, candidate).every(isOpenToTry))) return null
   if (candidates.length > 0) return suspended(slug)
   if (routes.length > 0) return `No upstream of ${slug} is set up on this server.`
   const reason = `No upstream makes ${slug} yet.`
@@ -69,6 +69,11 @@ function suspended(slug: string): string {
 function keepingAway(suspensions: Suspension[], { provider, route }: Candidate): Suspension[] {
   if (suspensions.length === 0) return suspensions
   return suspensionsOf(suspensions, { upstream: provider.name, model: route.model })
+}
+
+// The next submit is let through: to say that none is would keep it away, and the upstream suspended for ever.
+function isOpenToTry({ isChecked, isProbed }: Suspension): boolean {
+  return isChecked && !isProbed
 }
 
 // The upstream's free check comes first, where it has one.

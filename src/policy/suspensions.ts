@@ -11,7 +11,7 @@ export interface Suspension {
   retryAt: Date
   /** A check, or a job, is looking at this moment. */
   isProbed: boolean
-  /** The upstream's free check was good, and does not prove that the reason is gone: a job may try from `retryAt` on. */
+  /** A free check does not prove that the reason is gone, and was good or is not to be had: a job may try from `retryAt` on. */
   isChecked: boolean
 }
 
