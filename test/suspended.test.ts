@@ -225,6 +225,34 @@ suite('at each upstream', { concurrency: 3 }, () => {
   }
 })
 
+test('where an upstream refuses jobs although its check is good, one job tries at a time', async () => {
+  const visit = await comeTo('kling')
+  const { front, submit, isAvailable, suspensions, passTime, customer } = visit
+  front.trouble = klingSays(submits, 401, 1000)
+  // the tests before have opened it by a check as well
+  await pool.query("delete from upstreams where name = 'kling'")
+  /** Its job is refused there, and would be the next one to try. */
+  const isRefused = async () => {
+    const { jobId } = (await submit(gateways[0])).body
+    await until(async () => (await suspensions())[0]?.isChecked === false)
+    await gateways[0].call('POST', `/v1/jobs/${jobId}/cancel`, { key: customer.key })
+    assert.deepEqual(await transfersOf(pool, jobId), { charges: 1, refunds: 1 })
+    await passTime()
+  }
+  await isRefused()
+  await until(isAvailable)
+  assert.deepEqual(await suspensions(), [])
+  await isRefused()
+  await until(isAvailable)
+  await isRefused()
+  await until(isAvailable)
+  assert.deepEqual(await suspensions(), [{ reason: 'key', times: 2, isChecked: true }])
+  front.trouble = undefined
+  await oneJobTries(visit)
+  await until(isAvailable)
+  assert.deepEqual(await suspensions(), [])
+})
+
 test('a server that starts, perhaps with another key, has what is suspended checked at once', async () => {
   const { isAvailable, suspensions } = await comeTo('kling')
   await pool.query(

@@ -8,6 +8,8 @@ const longestMs = 15 * 60_000
 const jobProbeMs = 90_000
 /** Longer than a check may take. */
 const checkProbeMs = 30_000
+/** What is suspended again within this time after a check was good is not believed to be mended by another check. */
+const provenMs = longestMs
 
 /** The upstream takes no jobs before the operator has mended something; `model`: none of this model, '' all. */
 export async function suspendUpstream(
@@ -17,8 +19,10 @@ export async function suspendUpstream(
   await db.query({
     name: 'upstream-suspend',
     text: `
-      insert into upstream_closures as c (upstream, model, reason, cause, closed_at, retry_at)
-      values ($1, $2, $3, $4, filmgate_now(), filmgate_now() + $5 * interval '1 ms')
+      insert into upstream_closures as c (upstream, model, reason, cause, closed_at, retry_at, is_unproven)
+      select $1, $2, $3, $4, filmgate_now(), filmgate_now() + $5 * interval '1 ms',
+        exists (select from upstreams where name = $1 and $3 = any(opened_by_check_of)
+          and opened_by_check_at > filmgate_now() - $7 * interval '1 ms')
       on conflict (upstream, model) do update set
         reason = excluded.reason,
         cause = excluded.cause,
@@ -29,7 +33,15 @@ export async function suspendUpstream(
         probe_job_id = null
       -- what was under way when it was found suspended is the same finding
       where c.is_probed or c.retry_at <= filmgate_now()`,
-    values: [suspended.upstream, suspended.model, suspended.reason, suspended.cause, shortestMs, longestMs],
+    values: [
+      suspended.upstream,
+      suspended.model,
+      suspended.reason,
+      suspended.cause,
+      shortestMs,
+      longestMs,
+      provenMs,
+    ],
   })
 }
 
@@ -148,10 +160,15 @@ export async function settleCheck(
     name: 'upstream-settle-check',
     text: `
       with resumed as (
-        delete from upstream_closures where upstream = $1 and reason = any($2) returning model
+        delete from upstream_closures where upstream = $1 and reason = any($2) and not is_unproven returning model, reason
+      ), remembered as (
+        insert into upstreams (name, opened_by_check_at, opened_by_check_of)
+        select $1, filmgate_now(), array_agg(reason) from resumed having count(*) > 0
+        on conflict (name) do update
+          set opened_by_check_at = excluded.opened_by_check_at, opened_by_check_of = excluded.opened_by_check_of
       ), tried as (
         update upstream_closures set retry_at = filmgate_now(), is_probed = false, is_checked = true, probe_job_id = null
-        where upstream = $1 and reason <> all($2) and ($3::text[] is null or model = any($3))
+        where upstream = $1 and (reason <> all($2) or is_unproven) and ($3::text[] is null or model = any($3))
           -- unless a job is trying already
           and (probe_job_id is null or retry_at <= filmgate_now())
         returning model
