@@ -332,6 +332,67 @@ test('tasks run on after the database has cut every connection of the queue', as
       return done.length > before
     })
   }
+  await runner.stop()
+})
+
+test('tasks run on after the writes that take two of them off the queue have failed at once', async () => {
+  const done: string[] = []
+  const runner = await startRunner(
+    openQueuePool(),
+    {
+      deliver_webhook: async ({ webhookId }) => {
+        done.push(webhookId)
+        // apart, or both would be taken off by one write
+        if (webhookId === 'msg_refused_2') await sleep(100)
+      },
+    },
+    { concurrency: 2, log },
+  )
+  atEnd(() => runner.stop())
+  const [first] = runner.workerIds()
+  const lock = 7_001
+  const holder = await pool.connect()
+  await holder.query('select pg_advisory_lock($1)', [lock])
+  await pool.query(
+    `create function refuse_together() returns trigger language plpgsql
+       as $$ begin perform pg_advisory_xact_lock_shared(${lock}); raise 'no'; end $$;
+     create trigger refuse before delete on graphile_worker._private_jobs
+       for each row when (old.key like 'refused-%') execute function refuse_together()`,
+  )
+  const name = 'deliver_webhook'
+  await addTask(pool, name, { webhookId: 'msg_refused_1' }, { key: 'refused-1' })
+  await addTask(pool, name, { webhookId: 'msg_refused_2' }, { key: 'refused-2' })
+  const waiting = "select from pg_locks where locktype = 'advisory' and objid = $1 and not granted"
+  await until(async () => (await pool.query(waiting, [lock])).rowCount === 2)
+  await holder.query('select pg_advisory_unlock($1)', [lock])
+  holder.release()
+  await until(() => runner.workerIds().some((id) => id !== first))
+  await addTask(pool, name, { webhookId: 'msg_after' })
+  await until(() => done.includes('msg_after'))
+  await pool.query(
+    'drop trigger refuse on graphile_worker._private_jobs; drop function refuse_together; delete from graphile_worker._private_jobs',
+  )
+  await runner.stop()
+})
+
+test('tasks run on after the first question of the queue has failed', async () => {
+  const done: string[] = []
+  await pool.query(
+    `create function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
+     create trigger refuse before insert on graphile_worker._private_tasks execute function refuse();
+     delete from graphile_worker._private_tasks where identifier = 'discard'`,
+  )
+  const runner = await startRunner(
+    openQueuePool(),
+    { discard: async ({ jobId }) => void done.push(jobId) },
+    { concurrency: 2, log },
+  )
+  atEnd(() => runner.stop())
+  await sleep(300)
+  await pool.query('drop trigger refuse on graphile_worker._private_tasks; drop function refuse')
+  await addTask(pool, 'discard', { jobId: 'job_after' })
+  await until(() => done.length > 0)
+  await runner.stop()
 })
 
 test('a runner that is stopped while it starts again ends', async () => {
