@@ -46,7 +46,6 @@ import { loadSigningSecret } from './signing-secret.ts'
 import { createStep } from './start-step.ts'
 import { openStorage } from './storage/open.ts'
 import type { Storage } from './storage/storage.ts'
-import { withinTime } from './time-limit.ts'
 
 export interface Server {
   /** Where it listens; undefined for a mere worker. */
@@ -57,8 +56,10 @@ export interface Server {
   stop(): Promise<void>
 }
 
-// a drain may take its time; what hangs after it is left to the end of the process
-const undoLimitMs = 25_000
+/** What a stop has to end or let go, by the name that the log gives it. */
+type Undo = [name: string, end: () => unknown]
+
+const saidAfterMs = 10_000
 
 /** What a test gives in place of what the settings name. */
 export interface ServeOptions {
@@ -82,10 +83,17 @@ export async function serve(
   onLost: (error: Error) => void,
   options: ServeOptions = {},
 ): Promise<Server> {
-  const undo: (() => Promise<unknown>)[] = []
+  const undo: Undo[] = []
   const stop = async () => {
-    for (const step of undo.splice(0).reverse()) {
-      await withinTime(undoLimitMs, step).catch((error) => log.error({ err: error }, 'stopping failed'))
+    for (const [name, end] of undo.splice(0).reverse()) {
+      // it may take its time: what is under way is finished
+      const said = setTimeout(() => log.warn({ step: name }, 'a step of the stop takes long'), saidAfterMs)
+      try {
+        await end()
+      } catch (error) {
+        log.error({ err: error, step: name }, 'a step of the stop failed')
+      }
+      clearTimeout(said)
     }
   }
   try {
@@ -101,7 +109,7 @@ async function start(
   log: Logger,
   onLost: (error: Error) => void,
   options: ServeOptions,
-  undo: (() => Promise<unknown>)[],
+  undo: Undo[],
 ): Promise<Pick<Server, 'url' | 'healthUrl'>> {
   if (config.allowPrivateNetwork) {
     log.warn(
@@ -138,7 +146,7 @@ async function start(
     { seconds: 15, remedy: 'see whether the disk of FILMGATE_DATA_DIR answers' },
     () => watchDisk(config.dataDir, config.minFreeDiskBytes, log),
   )
-  undo.push(async () => disk.stop())
+  undo.push(['watching the disk', disk.stop])
   // with files and database elsewhere, only renders need this disk
   const isElsewhere = config.s3 !== undefined && config.databaseUrl !== undefined
   const hasRoom = (mode: Mode) => disk.room() !== 'none' || (isElsewhere && mode === 'live')
@@ -148,7 +156,7 @@ async function start(
     { seconds: 240, remedy: 'see whether DATABASE_URL, or the disk of FILMGATE_DATA_DIR, answers' },
     () => openDatabase(config, 'server', log, onLost),
   )
-  undo.push(database.close)
+  undo.push(['the database', database.close])
   const { pool } = database
   const endWatch = database.sayLockWaits((line) => log.warn(line))
   await step(
@@ -158,7 +166,7 @@ async function start(
   ).finally(endWatch)
   if (options.clock === undefined) {
     await databaseClock.follow(pool)
-    undo.push(databaseClock.stop)
+    undo.push(['the clock', databaseClock.stop])
   }
   // no other server can be on the embedded database: what is locked was locked by one that died
   if (database.isEmbedded) {
@@ -178,14 +186,14 @@ async function start(
     { seconds: 60, remedy: 'see whether the S3 store, or the disk of FILMGATE_DATA_DIR, answers' },
     () => openStorage(config, temporaryDirectory, clock),
   )
-  undo.push(opened.close)
+  undo.push(['the storage', opened.close])
   const storage = wrapStorage(opened.storage)
   const outbound = createOutbound({ allowPrivate: config.allowPrivateNetwork })
-  undo.push(outbound.close)
+  undo.push(['connections to others', outbound.close])
   const media = createMedia()
-  undo.push(media.close)
+  undo.push(['the media thread', media.close])
   const sandbox = createSandbox({ storage, temporaryDirectory, clock, hasRoom: () => disk.room() !== 'none' })
-  undo.push(sandbox.close)
+  undo.push(['the sandbox', sandbox.close])
   const providers: Provider[] = [sandbox, ...upstreams]
   const provider = (name: string) => providers.find((candidate) => candidate.name === name)
   const minMargin = config.minMargin === undefined ? undefined : percent(config.minMargin)
@@ -202,11 +210,11 @@ async function start(
 
   // stopped last to first: no more requests, then no more tasks
   const queuePool = database.openQueuePool()
-  undo.push(() => queuePool.end())
+  undo.push(['the connections of the queue', () => queuePool.end()])
   const submitPool = database.openPipelinedPool()
-  undo.push(() => submitPool.end())
+  undo.push(['the connections of submits', () => submitPool.end()])
   const lookupPool = database.openLookupPool()
-  undo.push(() => lookupPool.end())
+  undo.push(['the connections of look-ups', () => lookupPool.end()])
   const processId = randomUUID()
   const server = {
     id: processId,
@@ -214,9 +222,9 @@ async function start(
     upstreams: describeUpstreams(upstreams, config.upstreams),
   }
   const announced = await announceServer({ pool, log }, server)
-  undo.push(announced.stop)
+  undo.push(['telling that this server runs', announced.stop])
   const checks = startChecks({ pool, log }, processId, upstreams)
-  undo.push(checks.stop)
+  undo.push(['the checks of upstreams', checks.stop])
   const isApi = config.role !== 'worker'
   const isWorker = config.role !== 'api'
   const used = [pool, lookupPool, ...(isApi ? [submitPool] : []), ...(isWorker ? [queuePool] : [])]
@@ -239,9 +247,9 @@ async function start(
     ['workers'],
     log,
   )
-  undo.push(async () => health.stop())
+  undo.push(['the health checks', health.stop])
   let worker: { stop(): Promise<void> } | undefined
-  undo.push(async () => worker?.stop())
+  undo.push(['the worker', () => worker?.stop()])
   let url: string | undefined
   let healthUrl: string | undefined
   if (config.role !== 'worker') {
@@ -289,7 +297,7 @@ async function start(
       },
       options.times,
     )
-    undo.push(() => close(app))
+    undo.push(['the HTTP server', () => close(app)])
     url = await listen(app, config)
     links.setOrigin(url)
   }
@@ -320,7 +328,7 @@ async function start(
   if (config.role === 'worker' && config.healthPort !== undefined) {
     const app = Fastify({ forceCloseConnections: true })
     serveHealth(app, { health })
-    undo.push(() => app.close())
+    undo.push(['the HTTP server of the health checks', () => app.close()])
     healthUrl = await listen(app, { host: config.host, port: config.healthPort })
   }
   return { url, healthUrl }
