@@ -110,6 +110,11 @@ test('where no route leaves enough the job is refused uncharged; test keys, quot
   assert.equal(own.available, false)
   assert.match(own.unavailableReason, /at its present price/)
   assert.equal((await shown(strict)).available, true, 'for everybody else')
+  const inModels = async (at: typeof strict) => {
+    const { body } = await at.call('GET', '/v1/models', { key: customer.key })
+    return body.models.find(({ slug }: { slug: string }) => slug === textToVideo).available
+  }
+  assert.deepEqual([await inModels(strict), await inModels(free)], [false, true])
   assert.equal((await shown(free, customer.key)).available, true)
   const quoteId = quote.body.quoteId
   const quoted = await submit(strict, { quoteId, input: { prompt: 'A sea', duration: '5' } })
@@ -125,6 +130,21 @@ test('where no route leaves enough the job is refused uncharged; test keys, quot
   })
   assert.equal((await submit(strict)).status, 200)
   assert.deepEqual(await ledgerProblems(pool), [])
+})
+
+test('where the only route that leaves enough is suspended the catalog says what a submit is told', async () => {
+  await pool.query('delete from price_overrides')
+  await pool.query(
+    `insert into upstream_closures (upstream, model, reason, cause, retry_at)
+     values ('cheap', '', 'credit', 'no credit', now() + interval '1 hour')`,
+  )
+  const path = `/v1/catalog/models/${textToVideo}`
+  const listed = async () => (await strict.call('GET', path, { key: customer.key })).body
+  await until(async () => !(await listed()).available)
+  assert.match((await listed()).unavailableReason, /suspended/)
+  assert.equal((await submit(strict)).body.error.code, 'PROVIDER_UNAVAILABLE')
+  await pool.query('delete from upstream_closures')
+  await until(async () => (await listed()).available)
 })
 
 test('a route of unknown cost is taken', async () => {

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 import type { Model } from '../catalogue/load.ts'
-import { whyUnavailable } from '../jobs/takes-jobs.ts'
+import { whyNotSold } from '../jobs/takes-jobs.ts'
 import { currentVersion } from '../policy/versions.ts'
 import type { Audience } from './audience.ts'
 import { modelId } from './model-id.ts'
@@ -60,12 +60,12 @@ export const inputSchemaExample = {
 
 /** A model as lists show it. */
 export function toModelSummary(audience: Audience, model: Model): Static<typeof modelSummary> {
-  const { policy, candidates } = audience
+  const { policy, candidates, minMargin } = audience
   const current = currentVersion(policy, model)
   const reason =
     current === undefined
       ? `No version of ${model.slug} takes jobs now.`
-      : whyUnavailable(policy, model, current, candidates('live', model, current))
+      : whyNotSold(audience, { model, version: current }, candidates('live', model, current), minMargin)
   return {
     id: modelId(model.slug),
     slug: model.slug,

@@ -1,7 +1,10 @@
+import type { Caller } from '../accounts/authenticate.ts'
 import type { Model, ModelVersion } from '../catalogue/load.ts'
 import { ApiError } from '../errors.ts'
 import type { Policy } from '../policy/policy.ts'
 import { type Suspension, suspensionsOf } from '../policy/suspensions.ts'
+import type { Percent } from '../pricing/margin.ts'
+import { isSold } from './margins.ts'
 import type { Candidate } from './routes.ts'
 
 /** What becomes of a live submit of which every upstream is suspended (FILMGATE_WHEN_SUSPENDED). */
@@ -26,6 +29,23 @@ export function whyUnavailable(
   if (routes.length > 0) return `No upstream of ${slug} is set up on this server.`
   const reason = `No upstream makes ${slug} yet.`
   return unavailable === undefined ? reason : `${reason} ${unavailable}`
+}
+
+/**
+ * The same with what the job would earn: by the price that this customer pays, or everybody where there is none, and an input
+ * that leaves every option at its default.
+ */
+export function whyNotSold(
+  audience: { policy: Policy; caller: Caller | undefined },
+  { model, version }: { model: Model; version: ModelVersion },
+  candidates: Candidate[],
+  minMargin: Percent | undefined,
+): string | null {
+  const worthIt = candidates.filter(({ route }) => isSold(audience, { model, version }, [route], minMargin))
+  if (worthIt.length === 0 && candidates.length > 0) {
+    return `This server takes no live jobs of ${model.slug} at its present price.`
+  }
+  return whyUnavailable(audience.policy, model, version, worthIt)
 }
 
 /** Refuses a live job that has no candidate at all; where there is a route the operator can set it up. */

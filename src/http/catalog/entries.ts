@@ -1,7 +1,6 @@
 import { type Static, Type } from 'typebox'
 import type { Model, ModelVersion } from '../../catalogue/load.ts'
-import { isSold } from '../../jobs/margins.ts'
-import { whyUnavailable } from '../../jobs/takes-jobs.ts'
+import { whyNotSold } from '../../jobs/takes-jobs.ts'
 import { currentVersion } from '../../policy/versions.ts'
 import { visibleModels } from '../../policy/visibility.ts'
 import type { Audience } from '../audience.ts'
@@ -61,14 +60,10 @@ export const entryExample: Static<typeof entry> = {
 
 /** A model as the catalog's lists show it. */
 export function toEntry(audience: Audience, { model, version }: Offer): Static<typeof entry> {
-  const { policy, origin, candidates, minMargin } = audience
+  const { origin, candidates, minMargin } = audience
   const { slug, name, provider, category, capability, tags } = model
   const ways = candidates('live', model, version)
-  const routes = ways.map(({ route }) => route)
-  const isWorthIt = isSold(audience, { model, version }, routes, minMargin)
-  const reason =
-    whyUnavailable(policy, model, version, ways) ??
-    (isWorthIt ? null : `This server takes no live jobs of ${slug} at its present price.`)
+  const reason = whyNotSold(audience, { model, version }, ways, minMargin)
   return {
     slug,
     name,
