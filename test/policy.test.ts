@@ -527,6 +527,18 @@ test('the limit of a key counts the jobs that it was given, and nothing else', a
   assert.equal((await post('submit', key, body())).status, 200)
 })
 
+test('a window ends within its time though the clock of the database was set back', async () => {
+  const { key } = await limitedKey(1)
+  const setBack = async (minutes: number) =>
+    pool.query('update rate_limits set expire = $1', [Date.now() + minutes * 60_000])
+  assert.equal((await post('submit', key, body())).status, 200)
+  await setBack(1)
+  isLimited(await post('submit', key, body()), 1, 'minute')
+  await setBack(60)
+  assert.equal((await post('submit', key, body())).status, 200)
+  isLimited(await post('submit', key, body()), 1, 'minute')
+})
+
 test('what the balance or the jobs at once refuse takes no place in a limit', async () => {
   const { customer, key } = await limitedKey(1)
   await changeUser(pool, customer.userId, { concurrencyLimit: 1 })

@@ -22,7 +22,11 @@ interface Window {
 
 const nameOf = ({ key, windowSeconds }: JobLimit) => `${windowSeconds === 60 ? 'minute' : 'day'}:${key}`
 
-/** Reads the windows of these limits that are open, by the database's clock. */
+/**
+ * Reads the windows of these limits that are open, by the database's clock. One that has far more left than it was opened for
+ * shows that the clock was set back, and is over: it would last for as long as that. A minute more tells nothing, as
+ * a transaction that has waited for the account's lock has the time of its begin.
+ */
 export async function readWindows(db: Db, limits: JobLimit[]): Promise<Windows> {
   if (limits.length === 0) return new Map()
   const { rows } = await db.query<{ key: string; points: number; ms_left: number }>({
@@ -31,7 +35,7 @@ export async function readWindows(db: Db, limits: JobLimit[]): Promise<Windows> 
       select key, points, ms_left
       from (select key, points, (expire - 1000 * extract(epoch from filmgate_now()))::float8 as ms_left from rate_limits
         where key = any($1)) as found
-      where ms_left > 0`,
+      where ms_left > 0 and ms_left <= 60000 + case when key like 'minute:%' then 60000 else 86400000 end`,
     values: [[...new Set(limits.map(nameOf))]],
   })
   return new Map(
