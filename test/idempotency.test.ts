@@ -92,6 +92,7 @@ test('another body is a conflict before anything else is said of it', async () =
     'an unknown version': { ...plain, version: 'v9.9' },
     'a wrong field of the envelope': { ...plain, colour: 'red' },
     'a wrong type': { ...plain, input: 5 },
+    'nothing in an unknown field': { ...plain, colour: null },
     'a webhook': { ...plain, webhookUrl: 'http://x' },
     'a limit': { ...plain, maxCostMicroCents: 1 },
     'a quote': { ...plain, quoteId: 'quote_1' },

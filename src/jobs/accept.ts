@@ -72,7 +72,7 @@ export async function acceptJob(
   const { requestId, idempotencyKey: key } = options
   if (key === undefined) return submitNew(context, caller, sent, { requestId, key })
   const { accountId } = caller
-  const again = (earlier: Earlier) => replay(context, caller, sent.body, earlier)
+  const again = (earlier: Earlier) => replay(context, caller, sent, earlier)
   return context.idempotency.once({ accountId, key }, again, async () => {
     try {
       return await submitNew(context, caller, sent, { requestId, key })
@@ -86,9 +86,20 @@ export async function acceptJob(
   })
 }
 
-function replay(context: AcceptContext, caller: Caller, body: unknown, earlier: Earlier): Accepted {
-  if (isSameBody({ catalogue: context.catalogue, caller }, body, earlier)) return toReplay(earlier)
+function replay(context: AcceptContext, caller: Caller, sent: Sent, earlier: Earlier): Accepted {
+  const isSame = isRead(sent) && isSameBody({ catalogue: context.catalogue, caller }, sent.body, earlier)
+  if (isSame) return toReplay(earlier)
   throw conflict()
+}
+
+/** What can't be taken is not what was taken before, however little it differs. */
+function isRead({ read }: Sent): boolean {
+  try {
+    read()
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function submitNew(
