@@ -11,9 +11,11 @@ import { toRun } from './cut-offs.ts'
 import { dispatchJob } from './dispatch.ts'
 import { startPoller } from './poller.ts'
 import { discardOutputs } from './retention.ts'
+import { bearSetBack } from './set-back.ts'
 import { sweep } from './sweep.ts'
 
 const sweepEveryMs = 60_000
+const lookAtClockEveryMs = 5_000
 
 /**
  * Starts working off the queue and asking upstreams. Dispatches, which may wait for a customer's slow file server, copies
@@ -57,10 +59,19 @@ export async function startWorker(
   const sweeper = setInterval(() => {
     sweeping = sweeping.then(() => sweep(context)).catch((error) => log.error({ err: error }, 'sweep failed'))
   }, sweepEveryMs)
+  let looking: Promise<unknown> | undefined
+  const lookAtClock = setInterval(() => {
+    looking ??= bearSetBack(context)
+      .catch((error) => log.warn({ err: error }, "the database's clock could not be looked at"))
+      .finally(() => {
+        looking = undefined
+      })
+  }, lookAtClockEveryMs)
   return {
     async stop() {
       clearInterval(sweeper)
-      await Promise.all([sweeping, poller.stop()])
+      clearInterval(lookAtClock)
+      await Promise.all([sweeping, looking, poller.stop()])
       await stop()
     },
   }
