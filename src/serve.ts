@@ -220,6 +220,7 @@ async function start(
     id: processId,
     role: config.role,
     upstreams: describeUpstreams(upstreams, config.upstreams),
+    minMargin: config.minMargin,
   }
   const announced = await announceServer({ pool, log }, server)
   undo.push(['telling that this server runs', announced.stop])

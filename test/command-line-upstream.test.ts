@@ -210,6 +210,63 @@ test('the ways of a job are shown in the order in which they would be tried, eac
   await pool.query('delete from upstream_closures')
 })
 
+test('margins are shown as the running servers have them set, by table and as JSON', async () => {
+  const { minMarginPercent, margins } = await json('margin --provider kling')
+  assert.equal(minMarginPercent, null)
+  const shown = new Map<string, boolean>()
+  for (const { upstream, configured, refused, byDefault, worst } of margins) {
+    shown.set(upstream, configured)
+    assert.equal(refused, 'none')
+    for (const each of [byDefault, worst]) {
+      if (each === null || each.costMicroCents === null) continue
+      assert.equal(each.marginMicroCents, each.priceMicroCents - each.costMicroCents)
+    }
+  }
+  assert.deepEqual(Object.fromEntries(shown), { kling: true, fal: true, wavespeed: false })
+  const shares = margins.flatMap(({ byDefault }: { byDefault: { marginPercent: number | null } }) =>
+    byDefault.marginPercent === null ? [] : [byDefault.marginPercent],
+  )
+  assert.deepEqual(
+    shares,
+    shares.toSorted((a: number, b: number) => a - b),
+    'the least first',
+  )
+  const human = await run(`margin --model ${model}`)
+  assert.match(
+    human.stdout,
+    /^model +upstream +set up +model there +price +cost +margin +by default +worst$/m,
+  )
+  assert.match(
+    human.stdout,
+    /^kling\/kling-omni-o1\/text-to-video +kling +yes +omni-video\/kling-o1 +\$0\.35 +\$0\.42 +-\$0\.07 +-20 % /m,
+  )
+  assert.match(human.stdout, /^kling\/kling-omni-o1\/text-to-video +wavespeed +no +/m)
+  assert.match(human.stdout, /^FILMGATE_MIN_MARGIN of the servers: none\.$/m)
+})
+
+test('a route that the least margin of the servers keeps jobs off is shown so, whatever this terminal has', async () => {
+  const strict = await startGateway({
+    databaseUrl: database.url,
+    role: 'api',
+    settings: { upstreams, minMargin: '5' },
+  })
+  const shown = await json(`route ${model} duration=10 quality=pro`)
+  assert.notEqual(shown.chosen.upstream, 'kling')
+  const kept = shown.routes.find(({ upstream }: { upstream: string }) => upstream === 'kling')
+  assert.deepEqual(
+    [kept.standing, kept.score, kept.costMicroCents, kept.marginMicroCents],
+    ['below margin', null, 1_120_000, -70_000],
+  )
+  assert.equal(kept.why, 'leaves -6.66 % of the price: FILMGATE_MIN_MARGIN of the servers is 5 %')
+  const table = await run(`margin --model ${model} --upstream kling`)
+  assert.match(table.stdout, /^kling.* not taken$/m)
+  assert.match(table.stdout, /servers differ in FILMGATE_MIN_MARGIN: .* the strictest, 5 %/)
+  assert.equal((await json(`margin --model ${model}`)).minMarginPercent, 5)
+  await strict.stop()
+  const mine = await filmgate(`margin --model ${model} --json`, { FILMGATE_MIN_MARGIN: '99' })
+  assert.equal(JSON.parse(mine.stdout).minMarginPercent, null)
+})
+
 test('a model without a way says why, a field that decides counts, and wrong fields are named', async () => {
   const none = await json('route google/veo-3.1/text-to-video').catch(() => undefined)
   const veo = none ?? (await json('route openai/sora-2/text-to-video'))
@@ -234,4 +291,6 @@ test('without a running server the commands say that there is none, and the data
   const shown = await json(`route ${model}`)
   assert.equal(shown.chosen, null)
   assert.match(shown.routes[0].why, /no server runs on this database/)
+  const { stdout } = await run(`margin --model ${model}`)
+  assert.match(stdout, /^No server runs on this database, so that no upstream is set up/m)
 })

@@ -1,7 +1,7 @@
 import { loadCatalogue, modelOf } from '../catalogue/load.ts'
-import { loadConfig } from '../config.ts'
 import { dollars } from '../dollars.ts'
 import { type Earning, listMargins, type RouteMargin } from '../jobs/margins.ts'
+import { minMarginOf, readServers, type ServerRow } from '../jobs/servers.ts'
 import { hint } from '../policy/override-request.ts'
 import { loadPolicy } from '../policy/policy.ts'
 import { percent } from '../pricing/margin.ts'
@@ -15,11 +15,14 @@ export interface MarginOptions {
   json?: boolean
 }
 
-/** Lists the margins of all routes at today's list prices. */
+type Shown = RouteMargin & {
+  /** A running server has the upstream. */
+  configured: boolean
+}
+
+/** Lists the margins of all routes at today's list prices, by what the running servers have set. */
 export async function showMargins(options: MarginOptions): Promise<void> {
   const catalogue = loadCatalogue()
-  const { minMargin: least } = loadConfig(process.env)
-  const minMargin = least === undefined ? undefined : percent(least)
   const model = options.model === undefined ? undefined : modelOf(catalogue, options.model)?.slug
   if (options.model !== undefined && model === undefined) {
     throw new CommandFailed(
@@ -28,7 +31,12 @@ export async function showMargins(options: MarginOptions): Promise<void> {
   }
   requireKnown('provider', options.provider, Object.keys(catalogue.providers))
   await withDatabase(async ({ pool }) => {
-    const all = listMargins(catalogue, await loadPolicy(pool), { minMargin })
+    const servers = (await readServers(pool)).filter(({ isAlive }) => isAlive)
+    const { minMargin, differs } = minMarginOf(servers)
+    const had = servers.flatMap(({ upstreams }) => upstreams.map(({ name }) => name))
+    const all = listMargins(catalogue, await loadPolicy(pool), {
+      minMargin: minMargin === null ? undefined : percent(minMargin),
+    }).map((each): Shown => ({ ...each, configured: had.includes(each.upstream) }))
     requireKnown('upstream', options.upstream, [...new Set(all.map(({ upstream }) => upstream))])
     const margins = all
       .filter((each) => model === undefined || each.modelSlug === model)
@@ -36,7 +44,8 @@ export async function showMargins(options: MarginOptions): Promise<void> {
       .filter((each) => options.upstream === undefined || each.upstream === options.upstream)
       .filter((each) => options.below === undefined || isBelow(each.worst, options.below))
       .toSorted((a, b) => rank(a) - rank(b))
-    print(options, { margins }, describe(margins))
+    const document = { minMarginPercent: minMargin === null ? null : Number(minMargin), margins }
+    print(options, document, [...describe(margins), '', ...describeServers(servers, { minMargin, differs })])
   })
 }
 
@@ -55,11 +64,12 @@ function rank({ byDefault }: RouteMargin): number {
   return byDefault.marginPercent ?? (byDefault.costMicroCents > 0 ? -1e9 : 100)
 }
 
-function describe(margins: RouteMargin[]): string[] {
+function describe(margins: Shown[]): string[] {
   if (margins.length === 0) return ['no route is like that']
-  const rows = margins.map(({ modelSlug, upstream, route, byDefault, worst, refused }) => [
+  const rows = margins.map(({ modelSlug, upstream, configured, route, byDefault, worst, refused }) => [
     modelSlug,
     upstream,
+    configured ? 'yes' : 'no',
     route,
     dollars(byDefault.priceMicroCents),
     byDefault.costMicroCents === null ? 'not known' : dollars(byDefault.costMicroCents),
@@ -68,7 +78,18 @@ function describe(margins: RouteMargin[]): string[] {
     worst === null ? '' : `${share(worst)} ${optionsOf(worst)}`.trim(),
     refused === 'none' ? '' : refused === 'all' ? 'not taken' : 'some options not taken',
   ])
-  const head = ['model', 'upstream', 'model there', 'price', 'cost', 'margin', 'by default', 'worst', '']
+  const head = [
+    'model',
+    'upstream',
+    'set up',
+    'model there',
+    'price',
+    'cost',
+    'margin',
+    'by default',
+    'worst',
+    '',
+  ]
   return table([head, ...rows])
 }
 
@@ -80,4 +101,17 @@ function share({ costMicroCents, marginPercent }: Earning): string {
 function optionsOf({ input }: Earning): string {
   const options = Object.entries(input).map(([field, option]) => `${field}=${option}`)
   return options.length === 0 ? '' : `(${options.join(' ')})`
+}
+
+/** What is told of this terminal's settings would be told of the wrong ones. */
+function describeServers(
+  servers: ServerRow[],
+  { minMargin, differs }: ReturnType<typeof minMarginOf>,
+): string[] {
+  if (servers.length === 0)
+    return ['No server runs on this database, so that no upstream is set up and no least margin is known.']
+  if (differs) {
+    return [`The servers differ in FILMGATE_MIN_MARGIN: "not taken" is by the strictest, ${minMargin} %.`]
+  }
+  return [`FILMGATE_MIN_MARGIN of the servers: ${minMargin === null ? 'none' : `${minMargin} %`}.`]
 }

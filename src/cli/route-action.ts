@@ -1,17 +1,19 @@
 import { checkInput } from '../catalogue/check-input.ts'
-import type { Model, ModelVersion } from '../catalogue/load.ts'
+import type { Model, ModelRoute, ModelVersion } from '../catalogue/load.ts'
 import type { Db } from '../db.ts'
 import { dollars } from '../dollars.ts'
 import { recentDurations } from '../jobs/expectations.ts'
+import { leavesEnough } from '../jobs/margins.ts'
 import { fitDurations } from '../jobs/poll-schedule.ts'
 import { rankRoutes, successRate } from '../jobs/rank-routes.ts'
 import { type Candidate, listedCost, readRecords, readRouteStates } from '../jobs/routes.ts'
-import { openAsServersHave, readServers } from '../jobs/servers.ts'
+import { minMarginOf, openAsServersHave, readServers } from '../jobs/servers.ts'
 import { whyUnavailable } from '../jobs/takes-jobs.ts'
 import { sentence } from '../json-schema.ts'
 import { listPricing } from '../policy/list-price.ts'
 import { loadPolicy, type Policy } from '../policy/policy.ts'
 import { currentVersion } from '../policy/versions.ts'
+import { marginPercent, percent } from '../pricing/margin.ts'
 import { type Pricing, price } from '../pricing/price.ts'
 import type { Json } from '../providers/provider.ts'
 import { upstreams } from '../providers/upstreams.ts'
@@ -25,7 +27,7 @@ interface ShownRoute {
   model: string
   standing: string
   why: string
-  /** Null where the upstream is not set up. */
+  /** Null where no job would go there. */
   score: number | null
   costMicroCents: number | null
   /** Of the model's own price, without what was agreed with a customer. */
@@ -50,10 +52,17 @@ export async function showRoutes(
     const servers = (await readServers(pool)).filter(({ isAlive }) => isAlive)
     const providers = openAsServersHave(servers)
     const input = inputOf(version, fields)
-    const candidates = version.routes.flatMap((route): Candidate[] => {
+    const setUp = version.routes.flatMap((route): Candidate[] => {
       const provider = providers.find(({ name }) => name === route.upstream)
       return provider === undefined ? [] : [{ provider, route }]
     })
+    const { minMargin } = minMarginOf(servers)
+    const own = price(pricing, input)
+    const isDear = ({ route }: Candidate) =>
+      minMargin !== null &&
+      'costMicroCents' in own &&
+      !leavesEnough(route, input, own.costMicroCents, percent(minMargin)!)
+    const candidates = setUp.filter((candidate) => !isDear(candidate))
     const learnt = await readLearnt(pool, model, candidates)
     const states = await readRouteStates(pool, candidates, { modelSlug: model.slug, input }, learnt)
     const ranked = rankRoutes(states).map(({ state, standing, score, why }) => ({
@@ -65,7 +74,11 @@ export async function showRoutes(
       ...moneyOf(pricing, input, state.costMicroCents),
       ...learntOf(state.succeeded, state.failed, state.medianMs),
     }))
-    const routes: ShownRoute[] = [...ranked, ...notSetUp(version, pricing, input, candidates, servers.length)]
+    const routes: ShownRoute[] = [
+      ...ranked,
+      ...setUp.filter(isDear).map(({ route }) => belowMargin(pricing, input, route, minMargin!)),
+      ...notSetUp(version, pricing, input, setUp, servers.length),
+    ]
     const first = ranked.find(({ standing }) => standing === 'ready')
     const chosen = first === undefined ? null : { upstream: first.upstream, model: first.model }
     const document = { model: model.slug, version: version.version, input, chosen, routes }
@@ -114,6 +127,26 @@ function moneyOf(pricing: Pricing, input: Record<string, Json>, cost: bigint | u
   const own = price(pricing, input)
   const margin = 'costMicroCents' in own ? Number(own.costMicroCents - cost) : null
   return { costMicroCents: Number(cost), marginMicroCents: margin }
+}
+
+function belowMargin(
+  pricing: Pricing,
+  input: Record<string, Json>,
+  route: ModelRoute,
+  least: string,
+): ShownRoute {
+  const { upstream, model } = route
+  const own = price(pricing, input)
+  const left = 'costMicroCents' in own ? marginPercent(own.costMicroCents, listedCost(route, input)!) : null
+  return {
+    upstream,
+    model,
+    standing: 'below margin',
+    why: `leaves ${left === null ? 'nothing' : `${left} % of the price`}: FILMGATE_MIN_MARGIN of the servers is ${least} %`,
+    score: null,
+    ...moneyOf(pricing, input, listedCost(route, input)),
+    ...learntOf(0, 0, 0),
+  }
 }
 
 function learntOf(succeeded: number, failed: number, medianMs: number) {

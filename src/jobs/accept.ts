@@ -7,14 +7,15 @@ import type { Mode } from '../ledger/ledger.ts'
 import type { Outbound } from '../outbound.ts'
 import type { JobLimit } from '../policy/rate-limits.ts'
 import { currentVersion } from '../policy/versions.ts'
-import { isMargin, type Percent } from '../pricing/margin.ts'
+import type { Percent } from '../pricing/margin.ts'
 import { hashJson, issueQuote, quotedVersion, quoteLifeMs, redeemQuote } from '../pricing/quote.ts'
 import type { Json } from '../providers/provider.ts'
 import { checkWebhookUrl } from '../webhooks/check-url.ts'
 import type { Expectations } from './expectations.ts'
 import type { Accepted, Earlier, Idempotency } from './idempotency.ts'
+import { leavesEnough } from './margins.ts'
 import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
-import { type Candidate, type CandidatesOf, listedCost, routeName } from './routes.ts'
+import { type Candidate, type CandidatesOf, routeName } from './routes.ts'
 import { hashBody, isSameBody } from './same-body.ts'
 import type { Submit } from './submit.ts'
 import { allSuspended, noCandidate, takingCandidate, type WhenSuspended } from './takes-jobs.ts'
@@ -222,10 +223,7 @@ function gainful(
   costMicroCents: bigint,
 ): { able: [Candidate, ...Candidate[]]; routes: string[] | null } {
   if (minMargin === undefined || mode === 'test') return { able: fit, routes: null }
-  const isGainful = (route: ModelRoute) => {
-    const cost = listedCost(route, input)
-    return cost === undefined || isMargin(costMicroCents, cost, minMargin)
-  }
+  const isGainful = (route: ModelRoute) => leavesEnough(route, input, costMicroCents, minMargin)
   const [first, ...others] = fit.filter(({ route }) => isGainful(route))
   if (first !== undefined) {
     const routes = [...fit.map(({ route }) => route), ...version.routes].filter(isGainful)

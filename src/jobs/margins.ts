@@ -147,10 +147,20 @@ export function isSold(
   const pricing = listPricing(policy, model, version)
   return routes.some((route) => {
     const input = defaultInput(version, fieldsOf(pricing, route.cost))
-    const cost = listedCost(route, input)
     const agreed = agreedPrice(pricing, overrides, model, input)
-    return cost === undefined || 'field' in agreed || isMargin(agreed.costMicroCents, cost, minMargin)
+    return 'field' in agreed || leavesEnough(route, input, agreed.costMicroCents, minMargin)
   })
+}
+
+/** Whether a job of this price may go by a route. One of unknown cost is taken. */
+export function leavesEnough(
+  route: ModelRoute,
+  input: Record<string, unknown>,
+  priceMicroCents: bigint,
+  least: Percent,
+): boolean {
+  const cost = listedCost(route, input)
+  return cost === undefined || isMargin(priceMicroCents, cost, least)
 }
 
 const isLoss = (earning: Earning | null) => (earning?.marginMicroCents ?? 0) < 0

@@ -30,6 +30,8 @@ export interface ServerRow {
   startedAt: string
   beatAt: string
   isAlive: boolean
+  /** Its FILMGATE_MIN_MARGIN; null: none. */
+  minMargin: string | null
   upstreams: ServerUpstream[]
 }
 
@@ -51,16 +53,24 @@ export function describeUpstreams(providers: Provider[], settings: Config['upstr
 /** Writes down that this server runs, and beats until it is stopped. */
 export async function announceServer(
   { pool, log }: { pool: Db; log: Logger },
-  server: { id: string; role: string; upstreams: ServerUpstream[] },
+  server: { id: string; role: string; upstreams: ServerUpstream[]; minMargin: string | undefined },
 ): Promise<{ stop(): Promise<void> }> {
   const beat = () =>
     pool.query(
       `with forgotten as (
          delete from servers where beat_at < filmgate_now() - $6 * interval '1 ms'
        )
-       insert into servers (id, role, host, pid, upstreams) values ($1, $2, $3, $4, $5)
+       insert into servers (id, role, host, pid, upstreams, min_margin) values ($1, $2, $3, $4, $5, $7)
        on conflict (id) do update set beat_at = filmgate_now()`,
-      [server.id, server.role, hostname(), process.pid, JSON.stringify(server.upstreams), forgottenAfterMs],
+      [
+        server.id,
+        server.role,
+        hostname(),
+        process.pid,
+        JSON.stringify(server.upstreams),
+        forgottenAfterMs,
+        server.minMargin,
+      ],
     )
   await beat()
   let running: Promise<unknown> | undefined
@@ -103,9 +113,19 @@ export async function forgetServers(db: Db): Promise<void> {
 export async function readServers(db: Db): Promise<ServerRow[]> {
   const { rows } = await db.query<{ server: ServerRow }>(
     `select json_build_object('serverId', id, 'role', role, 'host', host, 'pid', pid, 'startedAt', started_at,
-       'beatAt', beat_at, 'isAlive', beat_at > filmgate_now() - $1 * interval '1 ms', 'upstreams', upstreams) as server
+       'beatAt', beat_at, 'isAlive', beat_at > filmgate_now() - $1 * interval '1 ms', 'minMargin', min_margin, 'upstreams', upstreams) as server
      from servers order by started_at, id`,
     [deadAfterMs],
   )
   return rows.map(({ server }) => server)
+}
+
+/**
+ * The FILMGATE_MIN_MARGIN of those of the servers that take jobs, which is looked at with the price. Where they differ the
+ * strictest counts, as a route that it keeps a job off may be missing.
+ */
+export function minMarginOf(servers: ServerRow[]): { minMargin: string | null; differs: boolean } {
+  const all = servers.filter(({ role }) => role !== 'worker').map(({ minMargin }) => minMargin)
+  const [strictest = null] = all.filter((each) => each !== null).toSorted((a, b) => Number(b) - Number(a))
+  return { minMargin: strictest, differs: new Set(all).size > 1 }
 }
