@@ -40,7 +40,7 @@ export function addJobCommands(program: Command): void {
     .addOption(new Option('--status <status>', 'only these').choices(Object.keys(progressOf)))
     .option(
       '--stuck',
-      'only those that do not get on, the longest waiting ones, each with the cause and what can be done',
+      'only those that do not get on, or whose webhook could not be delivered, each with the cause and what can be done',
     )
     .option('--json', 'print one JSON document')
     .action(async (options: { limit: number; status?: JobStatus; stuck?: boolean; json?: boolean }) => {

@@ -3,8 +3,10 @@ import { test } from 'node:test'
 import { cloneDatabase, makeCustomer } from '../../test/database.ts'
 import { startGateway } from '../../test/gateway.ts'
 import { addJob, takeUp } from '../../test/timeline-fixture.ts'
+import { addEndedJobs } from '../../test/webhook-fixture.ts'
 import { loadCatalogue } from '../catalogue/load.ts'
 import { addTask } from '../queue/tasks.ts'
+import { addDelivery } from '../webhooks/deliver.ts'
 import { noteTrouble } from './life.ts'
 import { findStuckJobs } from './stuck.ts'
 
@@ -266,6 +268,31 @@ for (const [name, make, cause] of states) {
     assert.match((await causeOf(await make())) ?? 'not stuck', cause)
   })
 }
+
+test('a job whose webhook can not be delivered is listed behind the others, without the secrets of its address', async () => {
+  const url = 'https://user:secret@hooks.example.com/secret?token=secret'
+  const [tried, given, sent] = await addEndedJobs(pool, customer, url, { count: 3 })
+  for (const [{ webhookId }, error, status] of [
+    [tried!, 'answered 500', 'pending'],
+    [given!, 'the host does not resolve', 'failed'],
+    [sent!, null, 'sent'],
+  ] as const) {
+    await pool.query('update webhooks set status = $2 where id = $1', [webhookId, status])
+    await pool.query(
+      `insert into webhook_attempts (webhook_id, attempt, started_at, latency_ms, error) values ($1, 3, now(), 5, $2)`,
+      [webhookId, error],
+    )
+    if (status === 'pending') await addDelivery(pool, webhookId, { isRedelivery: false, delayMs: 60_000 })
+  }
+  const failed = 'it has ended, but its webhook could not be delivered to hooks.example.com, 3 times:'
+  assert.equal(await causeOf(tried!.jobId), `${failed} answered 500`)
+  assert.equal(await causeOf(given!.jobId), `${failed} the host does not resolve; it was given up`)
+  assert.equal(await causeOf(sent!.jobId), undefined)
+  await pool.query("update jobs set completed_at = now() - interval '25 hours' where id = $1", [given!.jobId])
+  assert.equal(await causeOf(given!.jobId), undefined)
+  const processing = await findStuckJobs(pool, catalogue, { limit: 1_000, status: 'processing' })
+  assert.ok(!processing.some(({ jobId }) => jobId === tried!.jobId))
+})
 
 test('without a worker every job that is not quite new is stuck for that', async () => {
   const jobId = await addJob(gateway, pool, customer)

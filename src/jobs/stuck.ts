@@ -2,6 +2,7 @@ import type { Catalogue } from '../catalogue/load.ts'
 import type { Db } from '../db.ts'
 import type { Mode } from '../ledger/ledger.ts'
 import type { Json } from '../providers/provider.ts'
+import { listUndelivered, type Undelivered } from '../webhooks/deliveries.ts'
 import { type RankedRoute, rankRoutes } from './rank-routes.ts'
 import type { JobStatus } from './read.ts'
 import { type Candidate, type EarlierAttempt, readRouteStates } from './routes.ts'
@@ -58,7 +59,20 @@ export async function findStuckJobs(
     })
     if (stuck !== undefined) found.push({ jobId: job.id, ...stuck })
   }
-  return found
+  const undelivered = await listUndelivered(db, limit - found.length, status)
+  return [...found, ...undelivered.map(ofWebhook)]
+}
+
+function ofWebhook({ jobId, host, attempts, trouble, nextAttemptAt }: Undelivered): StuckJob {
+  const cause = `it has ended, but its webhook could not be delivered to ${host}, ${attempts} times: ${trouble}`
+  const isOver = nextAttemptAt === null
+  return {
+    jobId,
+    cause: isOver ? `${cause}; it was given up` : cause,
+    remedy: isOver
+      ? 'have its customer mend the receiver, and ask for it anew: POST /v1/jobs/{jobId}/webhook-deliveries'
+      : 'have its customer mend the receiver: it is tried again by itself',
+  }
 }
 
 /** What was learnt of the routes does not matter here: only whether they take the job. */

@@ -42,6 +42,41 @@ export async function listDeliveries(
   return { deliveries, nextAttemptAt: rows[0]?.run_at ?? null }
 }
 
+export interface Undelivered {
+  jobId: string
+  /** Of its receiver. The rest of the address may hold secrets. */
+  host: string
+  attempts: number
+  /** What the last attempt met. */
+  trouble: string
+  /** Null where it has been given up. */
+  nextAttemptAt: Date | null
+}
+
+/** Webhooks whose last attempt failed and is to be made again, and those that were given up within a day; the oldest first. */
+export async function listUndelivered(
+  db: Db,
+  limit: number,
+  status?: string | undefined,
+): Promise<Undelivered[]> {
+  const { rows } = await db.query<Omit<Undelivered, 'host'> & { url: string }>(
+    `select w.job_id as "jobId", w.url, last.attempt as attempts,
+       coalesce(last.error, 'HTTP ' || last.http_status) as trouble,
+       case when w.status = 'pending' then (
+         select t.run_at + (filmgate_now() - queue_now()) from graphile_worker.jobs t where t.key = w.id) end as "nextAttemptAt"
+     from webhooks w
+     join jobs j on j.id = w.job_id
+     join lateral (
+       select attempt, error, http_status from webhook_attempts a where a.webhook_id = w.id order by attempt desc limit 1
+     ) last on last.error is not null
+     where (w.status = 'pending' or w.status = 'failed' and j.completed_at > filmgate_now() - interval '1 day')
+       and ($2::text is null or j.status::text = $2)
+     order by w.id limit $1`,
+    [limit, status ?? null],
+  )
+  return rows.map(({ url, ...row }) => ({ ...row, host: URL.parse(url)?.host ?? '' }))
+}
+
 /**
  * Queues one more attempt at once, beside the schedule. While an earlier one that was asked for so waits or is
  * under way nothing is added. Answers the webhook's id; undefined if the job has no webhook.
