@@ -102,6 +102,20 @@ function losingCommits(times: number, isExecuted: boolean): pg.Pool {
   } as unknown as pg.Pool
 }
 
+test('a job of a process that was asleep is new, and its key good for a day', async () => {
+  const customer = await makeCustomer(pool)
+  const hashes = { requestHash: Buffer.alloc(32), completedHash: null, basis: null }
+  const hoursAgo = new Date(Date.now() - 6 * 3_600_000)
+  const job = { ...submission(customer, { key: 'order', ...hashes }), createdAt: hoursAgo }
+  await createSubmit(submitPool, log)(job)
+  const { rows } = await pool.query(
+    `select now() - j.created_at < interval '15 s' as is_new, now() - k.created_at < interval '15 s' as is_key_new
+     from jobs j join idempotency_keys k on k.job_id = j.id where j.id = $1`,
+    [job.jobId],
+  )
+  assert.deepEqual(rows, [{ is_new: true, is_key_new: true }])
+})
+
 test('a submit whose commit was answered by silence is found again, and charged once', async () => {
   const customer = await makeCustomer(pool)
   const job = submission(customer)

@@ -209,13 +209,17 @@ async function findWritten(client: pg.PoolClient, batch: Submission[]): Promise<
   return new Set(rows.map((row) => row.id))
 }
 
+// The clock of a process that was asleep is behind by that for some seconds. A job would be as old at once, and given up.
+const mostBehindMs = 10_000
+
 async function insertJobs(client: pg.PoolClient, jobs: Submission[]): Promise<void> {
   await client.query({
     name: 'submit-insert-jobs',
     text: `
       insert into jobs (id, account_id, api_key_id, request_id, model_slug, model_version, provider, input,
         metadata, webhook_url, cost_micro_cents, created_at, estimated_completion_at, price_basis, routes)
-      select id, account, api_key, request, model, version, provider, input, metadata, webhook, cost, created, estimated, basis,
+      select id, account, api_key, request, model, version, provider, input, metadata, webhook, cost,
+        greatest(created, filmgate_now() - $16 * interval '1 ms'), estimated, basis,
         case when routes is not null then array(select jsonb_array_elements_text(routes)) end
       from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
         $8::jsonb[], $9::jsonb[], $10::text[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::jsonb[])
@@ -237,6 +241,7 @@ async function insertJobs(client: pg.PoolClient, jobs: Submission[]): Promise<vo
       jobs.map((job) => job.estimatedCompletionAt),
       jobs.map((job) => job.priceBasis),
       jobs.map((job) => (job.routes === null ? null : JSON.stringify(job.routes))),
+      mostBehindMs,
     ],
   })
 }
@@ -247,7 +252,9 @@ async function insertIdempotencyKeys(client: pg.PoolClient, jobs: Submission[]):
     name: 'submit-insert-keys',
     text: `
       insert into idempotency_keys (account_id, key, request_hash, job_id, created_at, completed_hash, basis)
-      select * from unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::timestamptz[], $6::bytea[], $7::jsonb[])
+      select account, key, request_hash, job, greatest(created, filmgate_now() - $8 * interval '1 ms'), completed_hash, basis
+      from unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::timestamptz[], $6::bytea[], $7::jsonb[])
+        as keyed (account, key, request_hash, job, created, completed_hash, basis)
       on conflict (account_id, key) do update
         set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at,
           completed_hash = excluded.completed_hash, basis = excluded.basis`,
@@ -259,6 +266,7 @@ async function insertIdempotencyKeys(client: pg.PoolClient, jobs: Submission[]):
       jobs.map((job) => job.createdAt),
       jobs.map((job) => job.idempotency?.completedHash),
       jobs.map((job) => JSON.stringify(job.idempotency?.basis ?? null)),
+      mostBehindMs,
     ],
   })
 }
