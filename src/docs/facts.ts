@@ -38,7 +38,7 @@ export function factsOf(subject: Subject): Facts {
           typeFacts(type).name,
           code(type),
           typeFacts(type).aliases.map(code).join(', '),
-          `${maxInputBytes[kindOf(type)] / 1_048_576} MB`,
+          `${maxInputBytes[kindOf(type)] / 1_048_576}\u00a0MB`,
         ]),
       ),
     model: () => shown?.slug ?? 'provider/model/capability',

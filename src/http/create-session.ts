@@ -10,7 +10,7 @@ const body = Type.Object(
       Type.Array(Type.Enum([...customerScopes]), {
         minItems: 1,
         uniqueItems: true,
-        description: 'What the session may do, of what the key may; all of that if left out. Never `admin`.',
+        description: 'What the session may do, of what the key may; all of that if left out. Never admin.',
       }),
     ),
     expiresInSeconds: Type.Integer({ ...sessionLife, description: 'How long the session is good.' }),
