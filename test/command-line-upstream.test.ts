@@ -10,13 +10,14 @@ import { type Behaviour, startKling } from './upstreams/kling.ts'
 
 const { pool } = database
 const behaviours = new Map<string, Behaviour>()
+const webhookSecret = 'whsec_aHVudGVyNGh1bnRlcjRodW50ZXI0aHVudGVyNA=='
 const kling = await startKling({
   apiKey: 'hunter1-kling-api-key',
+  webhookSecret,
   behave: ({ body }) => ({ takesMs: 100, ...behaviours.get(promptOf(body)) }),
 })
 const fal = await startFal({ apiKey: 'hunter2-id:hunter3-secret', behave: () => ({ takesMs: 100 }) })
 atEnd(async () => void (await Promise.all([kling.stop(), fal.stop()])))
-const webhookSecret = 'whsec_aHVudGVyNGh1bnRlcjRodW50ZXI0aHVudGVyNA=='
 const upstreams = {
   kling: { apiKey: kling.apiKey, baseUrl: kling.url, webhookSecret },
   fal: { apiKey: fal.apiKey, baseUrl: fal.url },
