@@ -4,6 +4,7 @@ import type { Config, UpstreamConfig, UpstreamName } from '../config.ts'
 import type { Db } from '../db.ts'
 import type { Provider } from '../providers/provider.ts'
 import { upstreams as known } from '../providers/upstreams.ts'
+import { repeat } from '../repeat.ts'
 
 const beatEveryMs = 5_000
 /** A server that has not beaten for this long is gone. */
@@ -73,18 +74,12 @@ export async function announceServer(
       ],
     )
   await beat()
-  let running: Promise<unknown> | undefined
-  const timer = setInterval(() => {
-    running ??= beat()
-      .catch((error) => log.error({ err: error }, 'a server could not tell that it runs'))
-      .finally(() => {
-        running = undefined
-      })
-  }, beatEveryMs)
+  const beats = repeat(beatEveryMs, beat, (error) =>
+    log.error({ err: error }, 'a server could not tell that it runs'),
+  )
   return {
     async stop() {
-      clearInterval(timer)
-      await running
+      await beats.stop()
       await pool.query('delete from servers where id = $1', [server.id])
     },
   }

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { durable } from '../fault-points.ts'
 import { startHeartbeat } from '../queue/heartbeat.ts'
 import { type RunningTasks, startRunner } from '../queue/runner.ts'
+import { repeat } from '../repeat.ts'
 import { createDeliver } from '../webhooks/deliver.ts'
 import { placesOfAll } from '../webhooks/turns.ts'
 import { adoptJob } from './adopt.ts'
@@ -55,23 +56,19 @@ export async function startWorker(
   }
 
   const poller = startPoller(context, lookupPool)
-  let sweeping = Promise.resolve()
-  const sweeper = setInterval(() => {
-    sweeping = sweeping.then(() => sweep(context)).catch((error) => log.error({ err: error }, 'sweep failed'))
-  }, sweepEveryMs)
-  let looking: Promise<unknown> | undefined
-  const lookAtClock = setInterval(() => {
-    looking ??= bearSetBack(context)
-      .catch((error) => log.warn({ err: error }, "the database's clock could not be looked at"))
-      .finally(() => {
-        looking = undefined
-      })
-  }, lookAtClockEveryMs)
+  const sweeps = repeat(
+    sweepEveryMs,
+    () => sweep(context),
+    (error) => log.error({ err: error }, 'sweep failed'),
+  )
+  const looksAtClock = repeat(
+    lookAtClockEveryMs,
+    () => bearSetBack(context),
+    (error) => log.warn({ err: error }, "the database's clock could not be looked at"),
+  )
   return {
     async stop() {
-      clearInterval(sweeper)
-      clearInterval(lookAtClock)
-      await Promise.all([sweeping, looking, poller.stop()])
+      await Promise.all([sweeps.stop(), looksAtClock.stop(), poller.stop()])
       await stop()
     },
   }

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Logger } from 'pino'
+import { repeat } from '../repeat.ts'
 
 const beatEveryMs = 5_000
 /** A process that has not beaten for this long is dead; its tasks are free at the latest one beat later. */
@@ -26,20 +27,11 @@ export async function startHeartbeat(
     if (freed.length > 0) log.warn({ workers: freed }, 'freed the tasks of workers that stopped beating')
   }
   await beat()
-  let running: Promise<void> | undefined
-  const timer = setInterval(() => {
-    // a slow database must not leave a line of beats to catch up with
-    running ??= beat()
-      .catch((error) => log.error({ err: error }, 'heartbeat failed'))
-      .finally(() => {
-        running = undefined
-      })
-  }, beatEveryMs)
+  const beats = repeat(beatEveryMs, beat, (error) => log.error({ err: error }, 'heartbeat failed'))
   return {
     beat,
     async stop() {
-      clearInterval(timer)
-      await running
+      await beats.stop()
       await pool.query('delete from processes where id = $1', [processId])
     },
   }
