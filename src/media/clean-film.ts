@@ -4,7 +4,6 @@ import {
   AdtsOutputFormat,
   type AudioCodec,
   Conversion,
-  FilePathTarget,
   FlacOutputFormat,
   Mp3OutputFormat,
   Mp4OutputFormat,
@@ -15,6 +14,7 @@ import {
   WavOutputFormat,
   WebMOutputFormat,
 } from 'mediabunny'
+import { fileTarget, writeWhole } from '../file-target.ts'
 import type { Cleaned } from './clean-picture.ts'
 import { scrubIndex, type Zeros } from './films/scrub.ts'
 import { openMedia } from './frames.ts'
@@ -101,7 +101,7 @@ async function rewrite(path: string, target: string, { format, video, audio }: W
   }
   try {
     using input = openMedia(path)
-    const output = new Output({ format: format(), target: new FilePathTarget(target) })
+    const output = new Output({ format: format(), target: fileTarget(target) })
     const picture = video && (await input.getPrimaryVideoTrack())
     const sound = await input.getPrimaryAudioTrack()
     const conversion = await Conversion.init({
@@ -147,9 +147,9 @@ async function scrub(path: string, target: string, contentType: MediaType): Prom
       const before = Buffer.from(bytes)
       zeros.push(...scrubIndex(bytes))
       hasChanged ||= !before.equals(bytes)
-      await file.write(bytes, 0, bytes.length, at)
+      await writeWhole(file, bytes, at)
     } else if (type === 'ftyp' && contentType === 'video/mp4' && header.toString('latin1', 8, 11) === 'M4V') {
-      await file.write(Buffer.from('mp42'), 0, 4, at + 8)
+      await writeWhole(file, Buffer.from('mp42'), at + 8)
     } else if (type === 'free' || type === 'skip') {
       await overwrite(file, { at: at + 8, bytes: Math.min(length, size - at) - 8 })
     }
@@ -164,6 +164,6 @@ async function scrub(path: string, target: string, contentType: MediaType): Prom
 async function overwrite(file: Awaited<ReturnType<typeof open>>, { at, bytes }: Zeros): Promise<void> {
   const block = Buffer.alloc(Math.min(bytes, 1_048_576))
   for (let done = 0; done < bytes; done += block.length) {
-    await file.write(block, 0, Math.min(block.length, bytes - done), at + done)
+    await writeWhole(file, block.subarray(0, bytes - done), at + done)
   }
 }

@@ -5,10 +5,10 @@ import {
   EncodedAudioPacketSource,
   EncodedPacket,
   EncodedVideoPacketSource,
-  FilePathTarget,
   Mp4OutputFormat,
   Output,
 } from 'mediabunny'
+import { fileTarget } from '../../file-target.ts'
 import { writePlanes } from './pixels.ts'
 
 export const samplesPerSecond = 48_000
@@ -52,7 +52,7 @@ export async function openFilm(options: FilmOptions): Promise<Film> {
   // With the packet counts known the index's place is reserved in front, so the file streams to disk.
   const output = new Output({
     format: new Mp4OutputFormat({ fastStart: 'reserve' }),
-    target: new FilePathTarget(options.path),
+    target: fileTarget(options.path),
   })
   const pictures = videoTrack(options)
   const audio = options.sound === null ? null : audioTrack(options.sound)
