@@ -5,6 +5,7 @@ import {
   type AudioCodec,
   Conversion,
   FlacOutputFormat,
+  type InputTrack,
   Mp3OutputFormat,
   Mp4OutputFormat,
   OggOutputFormat,
@@ -16,10 +17,25 @@ import {
 } from 'mediabunny'
 import { fileTarget, writeWhole } from '../file-target.ts'
 import type { Cleaned } from './clean-picture.ts'
+import { filmColour, isHdr } from './colour.ts'
+import { Undecodable } from './films/decoder.ts'
+import { encodingOf } from './films/encode.ts'
+import type { FilmSize } from './films/limits.ts'
+import { framesOf, startOf } from './films/play.ts'
 import { scrubIndex, type Zeros } from './films/scrub.ts'
 import { openMedia } from './frames.ts'
+import { isHdrTransfer } from './hdr.ts'
 import { maxInputBytes } from './image.ts'
 import { kindOf, type MediaType, mayBe } from './types.ts'
+
+/** The size is told of a film that was encoded anew. */
+type CleanedFilm = Cleaned<Partial<FilmSize>>
+
+interface Cleaning {
+  types: readonly string[]
+  /** How much may be encoded anew. */
+  mostMegapixels?: number | undefined
+}
 
 /** How a file of a type is written, and which codecs may be in it as they are; others are made into the first. */
 interface Writing {
@@ -42,43 +58,62 @@ const writings: Partial<Record<MediaType, Writing>> = {
   'audio/ogg': { format: () => new OggOutputFormat(), audio: ['opus', 'vorbis'] },
   'audio/flac': { format: () => new FlacOutputFormat(), audio: ['flac'] },
 }
+const broken = 'It could not be made into a type that the provider takes.'
 const mostBoxes = 100_000
 const mostIndexBytes = 64 * 1024 * 1024
 
 /**
  * Writes to `target` what an upstream may have of a film or sound: without tags, places, devices and further tracks. Where the
  * type may stay, the pictures and sounds do, too; else they are copied into the other container, and only what can't be in
- * that is encoded anew.
+ * that, or is in HDR, is encoded anew.
  */
 export async function cleanFilmHere(
   path: string,
-  { target, types, found }: { target: string; types: readonly string[]; found: MediaType },
-): Promise<Cleaned<object>> {
+  { target, types, found, mostMegapixels }: Cleaning & { target: string; found: MediaType },
+): Promise<CleanedFilm> {
   const isIso = mayBe('video/mp4', found)
   const stays = types.includes(found) ? found : undefined
   // M4V is MP4 by another name
   const contentType =
     stays ?? (found === 'video/x-m4v' && types.includes('video/mp4') ? 'video/mp4' : undefined)
-  if (isIso && contentType !== undefined) return scrub(path, target, contentType)
-  const wanted = stays ?? (await bestOf(path, types))
-  const writing = wanted && writings[wanted as MediaType]
-  if (!wanted || !writing) return { ok: false, message: `The provider takes ${types.join(' and ')} alone.` }
-  let encoded: string[]
   try {
-    encoded = await rewrite(path, target, writing)
+    const hasHdr = kindOf(found) === 'video' && (await isHdrFilm(path))
+    if (isIso && contentType !== undefined && !hasHdr) return await scrub(path, target, contentType)
+    return await makeAnew(path, target, { types, stays, hasHdr, mostMegapixels })
   } catch (error) {
     // a full disk is no fault of the file
     if (error instanceof Error && 'syscall' in error) throw error
-    return { ok: false, message: `It could not be made into ${wanted}, which the provider takes.` }
+    return { ok: false, message: error instanceof Undecodable ? error.message : broken }
   }
+}
+
+async function makeAnew(
+  path: string,
+  target: string,
+  { types, stays, ...how }: Cleaning & { stays: MediaType | undefined; hasHdr: boolean },
+): Promise<CleanedFilm> {
+  const wanted = stays && writings[stays] ? stays : await bestOf(path, types)
+  const writing = wanted && writings[wanted as MediaType]
+  if (!wanted || !writing) return { ok: false, message: `The provider takes ${types.join(' and ')} alone.` }
+  const { changes, size } = await rewrite(path, target, { ...writing, ...how })
   if ((await stat(target)).size > maxInputBytes[kindOf(wanted as MediaType)]) {
     return {
       ok: false,
       message: `As ${wanted}, which the provider takes, it would be too large: give a shorter one.`,
     }
   }
-  const changes = encoded.length > 0 ? [`${encoded.join(' and ')} encoded anew`] : ['copied without metadata']
-  return { ok: true, contentType: wanted as MediaType, changes }
+  return { ok: true, contentType: wanted as MediaType, changes, ...size }
+}
+
+/** By its first frame, as the container need not say so. */
+async function isHdrFilm(path: string): Promise<boolean> {
+  using input = openMedia(path)
+  const track = await input.getPrimaryVideoTrack()
+  if (track === null) return false
+  const colour = await filmColour(track)
+  if (colour.transfer !== undefined && !isHdrTransfer(colour.transfer)) return false
+  for await (const frame of framesOf(track, [await startOf(track)])) return isHdr(frame, colour)
+  return false
 }
 
 /** The first type that needs no new encoding of the sound, else the first. */
@@ -89,45 +124,76 @@ async function bestOf(path: string, types: readonly string[]): Promise<string | 
   return writable.find((type) => codec && writings[type as MediaType]!.audio.includes(codec)) ?? writable[0]
 }
 
-/** Answers what could not be copied. */
-async function rewrite(path: string, target: string, { format, video, audio }: Writing): Promise<string[]> {
+async function rewrite(
+  path: string,
+  target: string,
+  { format, video, audio, hasHdr, mostMegapixels }: Writing & Omit<Cleaning, 'types'> & { hasHdr: boolean },
+): Promise<{ changes: string[]; size?: FilmSize }> {
   // the native codecs do not keep a thread alive that waits for nothing else
   const alive = setInterval(() => {}, 60_000)
-  const encoded: string[] = []
-  const keep = <Codec extends string>(codec: Codec | null, codecs: Codec[], what: string) => {
-    if (codec !== null && codecs.includes(codec)) return codec
-    encoded.push(what)
-    return codecs[0]!
-  }
   try {
     using input = openMedia(path)
     const output = new Output({ format: format(), target: fileTarget(target) })
-    const picture = video && (await input.getPrimaryVideoTrack())
+    const picture = video ? await input.getPrimaryVideoTrack() : null
     const sound = await input.getPrimaryAudioTrack()
+    const pictureCodec = await picture?.getCodec()
+    const soundCodec = await sound?.getCodec()
+    const stays = picture === null || (!hasHdr && !!pictureCodec && video!.includes(pictureCodec))
+    const start = await startOfBoth(picture, sound)
+    const encoding = stays
+      ? undefined
+      : await encodingOf(picture, { codec: video![0]!, start, mostMegapixels })
+    if (encoding !== undefined) output.addVideoTrack(encoding.source)
+    const soundStays = sound === null || (!!soundCodec && audio.includes(soundCodec))
     const conversion = await Conversion.init({
       input,
       output,
-      tags: {},
-      video: async (track) =>
-        track === picture
-          ? { codec: keep(await track.getCodec(), video!, 'the picture'), bitrate: 8_000_000 }
-          : { discard: true },
-      audio: async (track) =>
+      composable: true,
+      trim: { start },
+      video: (track) => (track === picture && stays ? { codec: pictureCodec! } : { discard: true }),
+      audio: (track) =>
         track === sound
-          ? { codec: keep(await track.getCodec(), audio, 'the sound'), bitrate: 192_000 }
+          ? { codec: soundStays ? soundCodec! : audio[0]!, bitrate: 192_000 }
           : { discard: true },
       showWarnings: false,
     })
-    if (!conversion.isValid) throw new Error('no track of the file can be written')
-    await conversion.execute()
-    return encoded
+    const isCopied = (picture !== null && stays) || sound !== null
+    if (isCopied && !conversion.isValid) throw new Error('no track of the file can be written')
+    await output.start()
+    try {
+      await Promise.all([encoding?.run(), isCopied ? conversion.execute() : undefined])
+      await output.finalize()
+    } catch (error) {
+      if (output.state !== 'finalized') await output.cancel().catch(() => {})
+      throw error
+    }
+    return {
+      changes: changesOf({ stays, soundStays, hasHdr }),
+      ...(encoding && { size: encoding.size }),
+    }
   } finally {
     clearInterval(alive)
   }
 }
 
+/** Where the film begins to be shown and heard: what comes later of the two keeps its distance. */
+async function startOfBoth(...tracks: (InputTrack | null)[]): Promise<number> {
+  const starts = tracks.map(async (track) => (track ? track.getFirstTimestamp() : Number.POSITIVE_INFINITY))
+  return Math.max(0, Math.min(...(await Promise.all(starts))))
+}
+
+function changesOf({
+  stays,
+  soundStays,
+  hasHdr,
+}: Record<'stays' | 'soundStays' | 'hasHdr', boolean>): string[] {
+  if (stays && soundStays) return ['copied without metadata']
+  const encoded = [...(stays ? [] : ['the picture']), ...(soundStays ? [] : ['the sound'])]
+  return [`${encoded.join(' and ')} encoded anew`, ...(hasHdr ? ['HDR made SDR'] : [])]
+}
+
 /** A copy in which only metadata were overwritten. */
-async function scrub(path: string, target: string, contentType: MediaType): Promise<Cleaned<object>> {
+async function scrub(path: string, target: string, contentType: MediaType): Promise<CleanedFilm> {
   await copyFile(path, target)
   await using file = await open(target, 'r+')
   const { size } = await file.stat()

@@ -112,10 +112,11 @@ const orientations: Record<number, readonly [plain: number, mirrored: number]> =
   270: [8, 7],
 }
 
-/** Draws frames of one track, always on the same canvas. */
-async function frameDrawer(
+/** Draws frames of one track, always on the same canvas; in half their size where that still has the pixels that are wanted. */
+export async function frameDrawer(
   track: InputVideoTrack,
   maxPixels: number,
+  wantedPixels = Number.POSITIVE_INFINITY,
 ): Promise<(frame: FilmFrame) => Promise<Canvas>> {
   const canvas = createCanvas(1, 1)
   const context = canvas.getContext('2d')
@@ -126,25 +127,31 @@ async function frameDrawer(
   const raw = createCanvas(1, 1)
   let pixels = raw.getContext('2d').createImageData(1, 1)
   return async (frame) => {
-    const { width, height } = sizeOf(frame)
+    const stored = sizeOf(frame)
+    const isHalf = stored.width * stored.height >= 4 * wantedPixels
+    const [width, height] = [stored.width, stored.height].map((side) => (isHalf ? side >> 1 : side)) as [
+      number,
+      number,
+    ]
     // What the container says of its pictures, which is known before, need not be true: 29 KB that claimed 16 × 16 took 2.3 GB.
-    if (width * height > maxPixels) throw new Undecodable(tooLarge('video', { width, height }, maxPixels))
+    if (stored.width * stored.height > maxPixels) throw new Undecodable(tooLarge('video', stored, maxPixels))
     if (pixels.width !== width || pixels.height !== height) {
       ;[raw.width, raw.height] = [width, height]
       pixels = raw.getContext('2d').createImageData(width, height)
       // some containers say nothing of their size
-      const shown = { width: shownWidth, height: shownHeight }
+      const share = isHalf ? 0.5 : 1
+      const shown = { width: Math.round(shownWidth * share), height: Math.round(shownHeight * share) }
       const size = shownWidth * shownHeight > 0 ? shown : uprightSize({ width, height, orientation })
       if (canvas.width !== size.width) canvas.width = size.width
       if (canvas.height !== size.height) canvas.height = size.height
     }
-    await rgbaOf(frame, colour, pixels.data)
+    await rgbaOf(frame, colour, pixels.data, isHalf)
     raw.getContext('2d').putImageData(pixels, 0, 0)
-    const stored = liesOnSide(orientation)
+    const lying = liesOnSide(orientation)
       ? { width: canvas.height, height: canvas.width }
       : { width: canvas.width, height: canvas.height }
-    turnUpright(context, stored, orientation)
-    context.drawImage(raw, 0, 0, stored.width, stored.height)
+    turnUpright(context, lying, orientation)
+    context.drawImage(raw, 0, 0, lying.width, lying.height)
     // One pixel is read so that it is drawn now: the library otherwise keeps the call, and with it the pixels.
     context.getImageData(0, 0, 1, 1)
     return canvas

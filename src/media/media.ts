@@ -3,6 +3,7 @@ import { Piscina } from 'piscina'
 import { limitedTo } from '../limited-to.ts'
 import type { InputCheck } from './check.ts'
 import type { Cleaned } from './clean-picture.ts'
+import { type FilmSize, mostEncodingMs } from './films/limits.ts'
 import { defaultMaxPixels, type InputKind } from './image.ts'
 import type { Inspection } from './inspect.ts'
 
@@ -19,21 +20,40 @@ export interface Media {
     target: string,
     types: readonly string[],
   ): Promise<Cleaned<{ width: number; height: number }>>
-  /** The same of a film or a sound, which was found to be of a type. */
+  /** The same of a film or a sound, which was found to be of a type. The size is told of a film that was encoded anew. */
   cleanFilm(
     file: { path: string; contentType: string },
     target: string,
     types: readonly string[],
-  ): Promise<Cleaned<object>>
+  ): Promise<Cleaned<Partial<FilmSize>>>
   close(): Promise<void>
 }
 
+/** What ends a film that is encoded anew beyond the limit that the encoding keeps itself to. */
+const filmTimeLimitMs = mostEncodingMs + 60_000
+
 /**
  * Everything that decodes, off the event loop. A task that exceeds its time has its thread ended, as a decoder
- * caught in a bad file can't be told to stop; the next task gets a new thread.
+ * caught in a bad file can't be told to stop; the next task gets a new thread. Films that are made anew have a thread of their
+ * own: one may take minutes, for which no other file is to wait.
  */
 export function createMedia(options: { maxPixels?: number; taskTimeLimitMs?: number } = {}): Media {
   const { maxPixels = defaultMaxPixels, taskTimeLimitMs = 60_000 } = options
+  const files = threadFor(maxPixels, taskTimeLimitMs)
+  const films = threadFor(maxPixels, options.taskTimeLimitMs ?? filmTimeLimitMs)
+  return {
+    checkInput: (path, kinds) => files.run<InputCheck>('checkInput', path, { kinds }),
+    inspect: (path) => files.run<Inspection>('inspect', path),
+    cleanPicture: (path, target, types) => files.run('cleanPicture', path, { target, types }),
+    cleanFilm: ({ path, contentType: found }, target, types) =>
+      films.run('cleanFilm', path, { target, types, found }),
+    close: async () => {
+      await Promise.all([files.close(), films.close()])
+    },
+  }
+}
+
+function threadFor(maxPixels: number, taskTimeLimitMs: number) {
   const pool = new Piscina({
     filename: new URL('./worker.ts', import.meta.url).href,
     minThreads: 0,
@@ -68,12 +88,5 @@ export function createMedia(options: { maxPixels?: number; taskTimeLimitMs?: num
         pool.off('error', fail)
       }
     })
-  return {
-    checkInput: (path, kinds) => run<InputCheck>('checkInput', path, { kinds }),
-    inspect: (path) => run<Inspection>('inspect', path),
-    cleanPicture: (path, target, types) => run('cleanPicture', path, { target, types }),
-    cleanFilm: ({ path, contentType: found }, target, types) =>
-      run('cleanFilm', path, { target, types, found }),
-    close: () => pool.destroy(),
-  }
+  return { run, close: () => pool.destroy() }
 }

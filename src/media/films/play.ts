@@ -43,6 +43,20 @@ export async function* framesOf(track: InputVideoTrack, seconds: number[]): Asyn
   }
 }
 
+/** Every frame from the beginning on. Only the one that was given out last may be used. Throws Undecodable. */
+export async function* allFramesOf(track: InputVideoTrack): AsyncGenerator<FilmFrame> {
+  const sink = new EncodedPacketSink(track)
+  const key = await keyBefore(sink, await startOf(track))
+  if (key === null) return
+  for await (const frame of playFrom(track, sink, key, { sequenceNumber: -1 })) {
+    try {
+      yield frame
+    } finally {
+      close(frame)
+    }
+  }
+}
+
 /** By the word of the stream, or where no packet looks like a key there, of the container. */
 async function keyBefore(sink: EncodedPacketSink, time: number): Promise<EncodedPacket | null> {
   return (

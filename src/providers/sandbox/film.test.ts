@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { createCanvas } from '@napi-rs/canvas'
+import { writePlanes } from '../../media/films/planes.ts'
 import type { Json } from '../provider.ts'
 import { openFilm } from './film.ts'
 import { filmRequestOf, inFolder, inspectFilm } from './fixture.ts'
-import { writePlanes } from './pixels.ts'
 import { renderFilm } from './render.ts'
 
 function requestFor(input: Record<string, Json>) {

@@ -9,7 +9,7 @@ import {
   Output,
 } from 'mediabunny'
 import { fileTarget } from '../../file-target.ts'
-import { writePlanes } from './pixels.ts'
+import { writePlanes } from '../../media/films/planes.ts'
 
 export const samplesPerSecond = 48_000
 const aacFrameSamples = 1024
