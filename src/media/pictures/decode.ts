@@ -1,4 +1,5 @@
 import { type Canvas, createCanvas, type Image, loadImage } from '@napi-rs/canvas'
+import { type ColourTags, toStandardColours } from '../hdr.ts'
 import { type MediaType, sniff, tooLarge } from '../image.ts'
 import { namesOf } from '../types.ts'
 import { readBmp } from './bmp.ts'
@@ -54,7 +55,13 @@ export async function decodePicture(bytes: Buffer, maxPixels: number): Promise<D
   if (fault !== undefined) return { ok: false, message: fault }
   const stored = await decodeStored(file, contentType)
   if (stored === undefined) return { ok: false, message: broken }
-  return { ok: true, contentType, ...size, picture: upright(stored, file) }
+  const picture = upright(stored, file)
+  return {
+    ok: true,
+    contentType,
+    ...size,
+    picture: file.colours ? recoloured(picture, file.colours) : picture,
+  }
 }
 
 async function fromPlain(plain: PlainPicture, contentType: MediaType): Promise<DecodedPicture> {
@@ -87,6 +94,17 @@ function upright(stored: Image, { width, height, orientation }: PictureFile): Ca
   context.drawImage(stored, 0, 0)
   context.resetTransform()
   release(canvas, stored)
+  return canvas
+}
+
+function recoloured(picture: Canvas | Image, colours: ColourTags): Canvas {
+  const { width, height } = picture
+  const canvas = createCanvas(width, height)
+  const context = canvas.getContext('2d')
+  context.drawImage(picture, 0, 0)
+  const pixels = context.getImageData(0, 0, width, height)
+  toStandardColours(pixels.data, colours)
+  context.putImageData(pixels, 0, 0)
   return canvas
 }
 

@@ -1,3 +1,5 @@
+import type { ColourTags } from '../hdr.ts'
+
 /** What a picture's file says of itself before its pixels are decoded. */
 export interface PictureFile {
   /** As stored: before the picture is turned upright. */
@@ -5,6 +7,8 @@ export interface PictureFile {
   height: number
   /** How the stored picture must be turned and mirrored, as EXIF counts: 1 to 8. */
   orientation: number
+  /** What the decoded colours are, where that is not sRGB. */
+  colours?: ColourTags | undefined
   /** The file for the decoder, without the metadata by which some decoders turn a picture and others don't. */
   decodable: Buffer
   /** What is wrong with the pixels' data and the decoder would hide. Asked only of a picture of a size that is taken. */

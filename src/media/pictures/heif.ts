@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module'
+import { type ColourTags, toStandardColours } from '../hdr.ts'
 import { tooLarge } from '../image.ts'
 import { cutOff } from './file.ts'
+import { foreignColours } from './nclx.ts'
 import { type Colour, writePng } from './write-png.ts'
 
 /** What is used of libheif's C interface. Structures are in the module's memory, and named by their addresses there. */
@@ -97,8 +99,8 @@ export async function decodeHeif(bytes: Buffer, maxPixels: number): Promise<Plai
   )
   const image = read(second)
   if (!decoded || image === 0) return undecodable
-  const colour = handle === 0 ? undefined : profileOf(heif, handle, error)
-  return toPng(heif, image, { answer, colour })
+  const profile = handle === 0 ? undefined : profileOf(heif, handle, error)
+  return toPng(heif, image, { answer, colour: profile ?? foreignColours(bytes) })
 }
 
 function profileOf(heif: Libheif, handle: number, error: number): Colour | undefined {
@@ -113,7 +115,7 @@ function profileOf(heif: Libheif, handle: number, error: number): Colour | undef
 function toPng(
   heif: Libheif,
   image: number,
-  { answer, colour }: { answer: number; colour: Colour | undefined },
+  { answer, colour }: { answer: number; colour: Colour | ColourTags | undefined },
 ): PlainPicture {
   const width = heif._heif_image_get_width(image, interleaved)
   const height = heif._heif_image_get_height(image, interleaved)
@@ -121,5 +123,11 @@ function toPng(
   const stride = heif.HEAPU32[answer >> 2]!
   if (plane === 0 || width < 1 || height < 1) return undecodable
   const rows = { at: heif.HEAPU8.subarray(plane, plane + stride * height), stride }
-  return { ok: true, png: writePng(rows, { width, height, colour }), width, height }
+  if (colour === undefined || 'icc' in colour) {
+    return { ok: true, png: writePng(rows, { width, height, colour }), width, height }
+  }
+  for (let at = 0; at < rows.at.length; at += stride) {
+    toStandardColours(rows.at.subarray(at, at + width * 4), colour)
+  }
+  return { ok: true, png: writePng(rows, { width, height }), width, height }
 }

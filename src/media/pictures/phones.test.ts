@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { createCanvas, loadImage } from '@napi-rs/canvas'
 import sharp from 'sharp'
 import { decodePicture } from './decode.ts'
@@ -107,6 +108,56 @@ test('a wide-gamut profile is turned into sRGB, whatever the format', async () =
   for (const format of ['avif', 'tiff', 'png'] as const) {
     const bytes = await drawn().withIccProfile('p3').toFormat(format, { quality: 95 }).toBuffer()
     assertColours((await quarters(bytes)).colours, colours, 6)
+  }
+})
+
+/** A picture in Display P3 whose file names, in the place of its profile, its colours by numbers. */
+async function tagged(pixels: Buffer, format: 'avif' | 'png', [primaries, transfer]: [number, number]) {
+  const picture = sharp(pixels, { raw: { width, height, channels: 3 } }).withIccProfile('p3')
+  if (format === 'avif') {
+    const bytes = await picture.avif({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer()
+    const at = bytes.indexOf('colrrICC') + 4
+    assert.ok(at > 4)
+    bytes.write('nclx', at, 'latin1')
+    for (const [index, number] of [primaries, transfer, 6].entries())
+      bytes.writeUInt16BE(number, at + 4 + 2 * index)
+    bytes[at + 10] = 0x80
+    return bytes
+  }
+  const bytes = await picture.png().toBuffer()
+  const chunk = Buffer.from([0, 0, 0, 4, ...Buffer.from('cICP'), primaries, transfer, 0, 1, 0, 0, 0, 0])
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, 12)), 12)
+  return Buffer.concat([bytes.subarray(0, 33), chunk, bytes.subarray(33)])
+}
+
+test('a picture in Display P3 by numbers, without a profile, is turned into sRGB', async () => {
+  for (const format of ['avif', 'png'] as const) {
+    assertColours((await quarters(await tagged(raw, format, [12, 13]))).colours, colours, 6)
+  }
+  const numbered = await heic('quarters')
+  const at = numbered.indexOf('nclx') + 4
+  numbered.writeUInt16BE(12, at)
+  const profiled = (await quarters(await heic('display-p3'))).colours
+  assertColours((await quarters(numbered)).colours, profiled, 6)
+})
+
+test('HDR white of PQ and HLG is shown alike, and brighter than it is told from it', async () => {
+  // BT.2408: 203 cd/m² are 58 % of PQ and 75 % of HLG, and 1,000 cd/m² 75 % of PQ and all of HLG
+  for (const [transfer, white, brightest] of [
+    [16, 148, 192],
+    [18, 191, 255],
+  ] as const) {
+    for (const format of ['avif', 'png'] as const) {
+      const [at, top] = await Promise.all(
+        [white, brightest].map(async (level) => {
+          const bytes = await tagged(Buffer.alloc(raw.length, level), format, [9, transfer])
+          return (await quarters(bytes)).colours[0]!
+        }),
+      )
+      // a little over half of the light is left for what is brighter
+      assertColours([at!], [[191, 191, 191, 255]], 5)
+      assertColours([top!], [[255, 255, 255, 255]], 3)
+    }
   }
 })
 

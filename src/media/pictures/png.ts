@@ -1,4 +1,5 @@
 import { crc32, createInflate, inflateSync } from 'node:zlib'
+import { areForeign, type ColourTags, colourTags } from '../hdr.ts'
 import { cutOff, type Part, type PictureReading, without } from './file.ts'
 import { exifOrientation, xmpOrientation } from './orientation.ts'
 
@@ -35,11 +36,15 @@ export function readPng(bytes: Buffer): PictureReading {
   if (header === undefined) return { fault: cutOff }
   const { width, height } = header
   if (width === 0 || height === 0) return { fault: 'The PNG has no pixels: its width or height is 0.' }
-  const turning = chunks.filter(({ type }) => type === 'eXIf').map(({ part }) => part)
+  const colours = coloursOf(chunks)
+  // with other colours than sRGB an older profile for who does not know cICP must not count
+  const hidden = colours === undefined ? ['eXIf'] : ['eXIf', 'iCCP', 'gAMA', 'cHRM', 'sRGB']
+  const turning = chunks.filter(({ type }) => hidden.includes(type)).map(({ part }) => part)
   return {
     width,
     height,
     orientation: orientationOf(chunks),
+    colours,
     decodable: without(bytes, turning),
     findFault: () => (isWhole ? findFault(chunks, header) : cutOff),
   }
@@ -115,6 +120,14 @@ async function inflatesTo(data: Buffer[], wanted: number): Promise<boolean> {
     inflate.destroy()
   }
   return bytes >= wanted
+}
+
+/** From cICP, which goes before all else that a PNG says of its colours, and which its decoder does not read. */
+function coloursOf(chunks: Chunk[]): ColourTags | undefined {
+  const data = chunks.find(({ type }) => type === 'cICP')?.data
+  if (data === undefined || data.length < 4) return undefined
+  const tags = colourTags(data[0]!, data[1]!)
+  return areForeign(tags) ? tags : undefined
 }
 
 /** From eXIf, else from the texts in which older programs keep EXIF and XMP. */
