@@ -7,6 +7,7 @@ import { setVersion, setVisibility } from '../src/policy/settings.ts'
 import { balanceOf, cloneDatabase, ledgerProblems, makeCustomer } from './database.ts'
 import { type Answer, type Gateway, startGateway } from './gateway.ts'
 import { textToVideo } from './seeds.ts'
+import { until } from './until.ts'
 
 const { pool, url } = await cloneDatabase()
 const [gateway, second] = await Promise.all([
@@ -172,4 +173,34 @@ test('a request under way is waited for: a wrong body that comes beside it is a 
   const { body } = await gateway.call('POST', '/v1/jobs/estimate', { key: customer.key, body: plain })
   assert.equal(before - after, 10n * BigInt(body.estimatedCostMicroCents))
   assert.deepEqual(await ledgerProblems(pool), [])
+})
+
+test('a wrong body is a conflict also while another process is writing the job of its key', async () => {
+  const key = newKey()
+  const client = await pool.connect()
+  try {
+    // both wait for the account, the one that writes before the one that asks
+    await client.query('begin')
+    await client.query('select from accounts where id = $1 for update', [customer.accountId])
+    const waiting = (count: number) =>
+      until(async () => {
+        const { rows } = await pool.query(
+          `select count(*)::int as count from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock'`,
+        )
+        return rows[0].count === count
+      })
+    const good = submit(key, plain)
+    await waiting(1)
+    const wrong = submit(key, { ...plain, input: { ...input, duration: '99' } }, { at: second })
+    await waiting(2)
+    await client.query('commit')
+    assert.equal((await good).status, 200)
+    isConflict(await wrong)
+  } finally {
+    client.release()
+  }
+  // one that is refused keeps nobody's key
+  const refused = await submit(newKey(), { ...plain, input: { ...input, duration: '99' } }, { at: second })
+  assert.equal(refused.body.error.code, 'INVALID_INPUT')
 })

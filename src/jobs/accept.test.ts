@@ -65,7 +65,11 @@ const context: AcceptContext = {
     written.push(submission)
     return { ...submission, replayed: false }
   },
-  idempotency: { find: async () => undefined, once: (_keyed, _replay, work) => work() },
+  idempotency: {
+    find: async () => undefined,
+    findWritten: async () => undefined,
+    once: (_keyed, _replay, work) => work(),
+  },
   quoteSecret: 'a secret of this test',
   expectations: { completionMs: ({ name }, { modelSlug, usualMs }) => expected(name, modelSlug, usualMs) },
   whenSuspended: 'refuse',

@@ -78,9 +78,9 @@ export async function acceptJob(
     try {
       return await submitNew(context, caller, sent, { requestId, key })
     } catch (error) {
-      // another process may have taken the key meanwhile
+      // another process may have taken the key meanwhile, or be about to: then this body is another one, whatever is wrong with it
       if (!(error instanceof ApiError) || error.status >= 500) throw error
-      const earlier = await context.idempotency.find({ accountId, key })
+      const earlier = await context.idempotency.findWritten({ accountId, key })
       if (earlier !== undefined) return again(earlier)
       throw error
     }

@@ -25,6 +25,8 @@ export const nameOf = ({ accountId, key }: Keyed) => `${accountId} ${key}`
 
 export interface Idempotency {
   find(keyed: Keyed): Promise<Earlier | undefined>
+  /** The same, once the submits of the account that are being written in any process have ended. */
+  findWritten(keyed: Keyed): Promise<Earlier | undefined>
   /**
    * Runs `work` once nothing else of this process is under way with the key, and answers `replay` of what the key has made
    * where it has made something by then. Requests of other processes meet at the account's lock.
@@ -41,6 +43,11 @@ export function createIdempotency(db: Db): Idempotency {
   const underWay = new Map<string, Promise<unknown>>()
   return {
     find,
+    async findWritten(keyed) {
+      // in a statement of its own: the next one must see what was committed while this one waited
+      await db.query('select from accounts where id = $1 for share', [keyed.accountId])
+      return find(keyed)
+    },
     async once(keyed, replay, work) {
       const name = nameOf(keyed)
       for (;;) {
