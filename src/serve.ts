@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -46,6 +45,7 @@ import { loadSigningSecret } from './signing-secret.ts'
 import { createStep } from './start-step.ts'
 import { openStorage } from './storage/open.ts'
 import type { Storage } from './storage/storage.ts'
+import { tryPort } from './try-port.ts'
 
 export interface Server {
   /** Where it listens; undefined for a mere worker. */
@@ -132,14 +132,20 @@ async function start(
   const catalogue = loadCatalogue()
   const step = createStep(log)
   const temporaryDirectory = join(config.dataDir, 'tmp')
+  // before PostgreSQL is started, and a folder is made, for nothing
+  await step(
+    'try the port',
+    { seconds: 15, remedy: 'see whether HOST is an address of this machine' },
+    async () => {
+      const { role, host, port, healthPort } = config
+      if (role !== 'worker') await tryPort('PORT', { host, port })
+      else if (healthPort !== undefined) await tryPort('FILMGATE_HEALTH_PORT', { host, port: healthPort })
+    },
+  )
   await step(
     'make the data folder',
     { seconds: 15, remedy: 'see whether the disk of FILMGATE_DATA_DIR answers' },
-    () => makeFolder(temporaryDirectory),
-  )
-  // before PostgreSQL is started for nothing
-  await step('try the port', { seconds: 15, remedy: 'see whether HOST is an address of this machine' }, () =>
-    tryPorts(config),
+    () => makeDataFolder(temporaryDirectory),
   )
   const disk = await step(
     'look at the disk',
@@ -335,14 +341,11 @@ async function start(
   return { url, healthUrl }
 }
 
-/** Rejects where one of the ports is taken, as listening would. */
-async function tryPorts({ role, host, port, healthPort }: Config): Promise<void> {
-  const wanted = role === 'worker' ? healthPort : port
-  if (wanted === undefined || wanted === 0) return
-  const probe = createServer().listen({ host, port: wanted })
-  await once(probe, 'listening')
-  probe.close()
-  await once(probe, 'close')
+/** Whatever stands in its place or way: the setting is named. */
+async function makeDataFolder(path: string): Promise<void> {
+  await makeFolder(path).catch((error: Error) => {
+    throw new ConfigError(`FILMGATE_DATA_DIR: ${error.message}: give a folder that can be written`)
+  })
 }
 
 function routesOf({ upstreams, routesOf }: ServeOptions) {

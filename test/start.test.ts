@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -87,17 +88,50 @@ test('an older Node that is given the TypeScript says what to do', async (t) => 
   assert.match(stderr, /^filmgate needs Node 24 or newer; this is v2[0-3].*run "npm start"/)
 })
 
-test('a data folder that can not be made is refused in seconds', async () => {
-  const { code, stderr } = await run(process.execPath, ['src/main.ts', 'serve', '--port', '0'], {
+async function refused(args: string[], settings: Record<string, string>) {
+  const { code, stdout, stderr } = await run(process.execPath, ['src/main.ts', 'serve', ...args], {
     cwd: root,
-    env: { ...environment, FILMGATE_DATA_DIR: '/proc/x' },
+    env: { ...environment, ...settings },
     timeout: 20_000,
   }).then(
-    () => ({ code: 0, stderr: '' }),
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error) => error,
   )
-  assert.equal(code, 1)
-  assert.match(stderr, /FILMGATE_DATA_DIR/)
+  assert.equal(code, 1, stderr)
+  assert.equal(stdout, '')
+  assert.match(stderr, /^filmgate: .*\n$/, 'it is not one line')
+  return stderr
+}
+
+test('a data folder that can not be made is refused in seconds, by the name of the setting', async () => {
+  const file = join(dataDir, 'a-file')
+  const link = join(dataDir, 'a-link')
+  await writeFile(file, 'no folder')
+  await symlink(join(dataDir, 'nowhere'), link)
+  for (const place of ['/proc/x/y', file, link]) {
+    const line = await refused(['--port', '0'], { FILMGATE_DATA_DIR: place })
+    assert.match(line, /^filmgate: FILMGATE_DATA_DIR: .*: give a folder that can be written$/m, place)
+  }
+})
+
+test('a port that is taken and a host that is not here are named before anything is made', async () => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port } = taken.address() as { port: number }
+  const unused = join(dataDir, 'unused')
+  const settings = { FILMGATE_DATA_DIR: unused }
+  for (const [args, more, message] of [
+    [['--port', String(port)], {}, `PORT ${port} is taken by another program`],
+    [[], { PORT: String(port) }, `PORT ${port} is taken by another program`],
+    [['--role', 'worker'], { FILMGATE_HEALTH_PORT: String(port) }, `FILMGATE_HEALTH_PORT ${port} is taken`],
+    [['--port', '0'], { HOST: '192.0.2.7' }, 'HOST is "192.0.2.7", which can\'t be listened on'],
+    [['--port', '0'], { HOST: 'nohost.invalid' }, 'HOST is "nohost.invalid", which is not a known name'],
+  ] as const) {
+    const line = await refused([...args], { ...settings, ...more })
+    assert.ok(line.startsWith(`filmgate: ${message}`), line)
+  }
+  assert.ok(!existsSync(unused))
+  taken.close()
 })
 
 test('a worker answers for its health on the port that its ready line names', async () => {
