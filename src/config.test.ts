@@ -150,7 +150,11 @@ for (const [name, remedy, values] of [
     /leave it unset, or name one of submit\.commit, .* with :before or :after/,
     ['attempt.begin', 'attempt.begin:during', 'nowhere:after', 'attempt.begin:after:0'],
   ],
-  ['DATABASE_URL', /write it as postgres:\/\/user:password@host\/database/, ['localhost', 'mysql://a:b@c/d']],
+  [
+    'DATABASE_URL',
+    /write it as postgres:\/\/user:password@host\/database/,
+    ['localhost', 'mysql://a:b@c/d', 'postgres://a:b@c:99999/d', 'postgres://a:b@c:x/d'],
+  ],
   [
     'FILMGATE_TRUSTED_PROXIES',
     /neither an address nor a range: give a list like 10\.0\.0\.0\/8/,

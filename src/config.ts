@@ -210,7 +210,9 @@ function trustedProxies(text: string | undefined): string[] {
 
 // The value is not shown: it holds a password.
 function databaseUrl(text: string | undefined): string | undefined {
-  if (text === undefined || /^postgres(ql)?:\/\//.test(text)) return text
+  // no host is a socket, or one of the machine's PG… variables
+  const isUrl = text !== undefined && URL.canParse(text.replace(/^(postgres(?:ql)?:\/\/[^/]*@)\//, '$1host/'))
+  if (text === undefined || (isUrl && /^postgres(ql)?:\/\//.test(text))) return text
   throw new ConfigError(
     'DATABASE_URL is not a PostgreSQL URL: write it as postgres://user:password@host/database',
   )

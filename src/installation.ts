@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { type Config, ConfigError } from './config.ts'
@@ -15,7 +15,7 @@ export function nameDatabase({ databaseUrl, dataDir }: Place): string {
   // as pg itself reads it, with what it takes from elsewhere where the URL leaves it out
   const { host, port, user, database } = new pg.Client({ connectionString: databaseUrl })
   const place = host.startsWith('/') ? `${host}, port ${port}` : `${host}:${port}`
-  return `the database ${database} of ${place} as ${user} (DATABASE_URL)`
+  return `the database ${database ?? 'without a name'} of ${place} as ${user ?? 'nobody'} (DATABASE_URL)`
 }
 
 /** Refuses a data folder without a database in it; an own database is looked at by requireTables. */
@@ -24,9 +24,10 @@ export async function requireDataDir(
   environment: NodeJS.ProcessEnv,
 ): Promise<void> {
   if (databaseUrl !== undefined) return
-  // the second is written where the database lies elsewhere
-  for (const name of [join('postgres', 'cluster'), 'postgres-location.txt']) {
-    if (await isThere(join(dataDir, name))) return
+  // named where the database lies elsewhere; what it names may be gone
+  const [elsewhere] = (await readPointer(join(dataDir, 'postgres-location.txt'))).split('\n')
+  for (const home of [join(dataDir, 'postgres'), elsewhere]) {
+    if (home && (await isThere(join(home, 'cluster', 'PG_VERSION')))) return
   }
   const given = environment.FILMGATE_DATA_DIR?.trim()
   const here = given ? '' : ` (this folder is ${process.cwd()})`
@@ -34,13 +35,18 @@ export async function requireDataDir(
 }
 
 async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false
-      throw new ConfigError(`FILMGATE_DATA_DIR: ${error.message}: give a folder that this user may read`)
-    },
-  )
+  return stat(path).then(() => true, absent(false))
+}
+
+function readPointer(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(absent(''))
+}
+
+function absent<T>(value: T): (error: NodeJS.ErrnoException) => T {
+  return ({ code, message }) => {
+    if (code === 'ENOENT' || code === 'ENOTDIR') return value
+    throw new ConfigError(`FILMGATE_DATA_DIR: ${message}: give a folder that this user may read`)
+  }
 }
 
 /** Refuses a database that no server has set up yet. */

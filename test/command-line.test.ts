@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -253,7 +253,7 @@ test('a wrong setting stops the start with one line that names it', async () => 
     fails(
       'serve --port 0 --host 192.0.2.1',
       1,
-      /HOST or PORT: .*192\.0\.2\.1.*: give an address of this machine/,
+      /HOST is "192\.0\.2\.1", which can't be listened on .*: give an address of this machine/,
       { FILMGATE_LOG_LEVEL: 'silent' },
     ),
     fails(`serve --port ${port}`, 1, new RegExp(`PORT ${port} is taken by another program`), {
@@ -355,6 +355,23 @@ test('a command makes no installation, neither in an own database nor in a folde
   await empty.end()
   await database.pool.query(`drop database ${name} with (force)`)
   assert.deepEqual(rows, [{ tables: 0 }])
+})
+
+test('a folder with half an installation is none, and a command completes none', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'filmgate-half-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const nowhere = join(folder, 'nowhere')
+  await mkdir(join(folder, 'files', 'files'), { recursive: true })
+  await mkdir(join(folder, 'cluster', 'postgres', 'cluster'), { recursive: true })
+  await mkdir(join(folder, 'moved'))
+  await writeFile(join(folder, 'moved', 'postgres-location.txt'), `${nowhere}\nIt lies there.\n`)
+  for (const half of ['files', 'cluster', 'moved']) {
+    await fails('user list', 1, /no filmgate data in \/.*: start the server here first \(npm start\)/, {
+      DATABASE_URL: '',
+      FILMGATE_DATA_DIR: join(folder, half),
+    })
+  }
+  assert.ok(!existsSync(nowhere))
 })
 
 test('every command says which database it uses, without its password', async () => {

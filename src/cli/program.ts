@@ -112,7 +112,7 @@ function settingAtFault(error: unknown): string | undefined {
   if (syscall === 'listen')
     return `HOST or PORT: ${message}: give an address of this machine and a port that may be opened`
   if (syscall === 'mkdir') return `FILMGATE_DATA_DIR: ${message}: give a folder that can be written`
-  if (syscall === 'getaddrinfo') return `HOST or DATABASE_URL: ${message}: give a host name that is known`
+  if (syscall === 'getaddrinfo') return `DATABASE_URL: ${message}: give a host name that is known`
   // SQLSTATE 28: who you say you are is not believed; 3D: there is no such database
   if (syscall === 'connect' || /^(28|3D)[0-9A-Z]{3}$/.test(code ?? ''))
     return `DATABASE_URL: ${message}: give the URL of a running PostgreSQL, or leave it unset for the embedded one`
