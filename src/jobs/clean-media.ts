@@ -21,6 +21,9 @@ const usualTypes: MediaTypes = {
   audio: ['audio/mpeg', 'audio/wav'],
 }
 
+/** A film that is encoded anew takes longer, everything else less. */
+const slowMs = 10_000
+
 /**
  * Makes of a job's files what its upstream may have: of a type that it takes, and without what tells of the customer's place
  * and devices. The files of the customer stay as they are.
@@ -30,6 +33,7 @@ export async function cleanMedia(
   provider: Pick<Provider, 'takes' | 'readsFiles'>,
   media: Fields,
   folder: string,
+  onSlow: (name: string) => Promise<void>,
 ): Promise<{ media: Fields; changes: MediaChange[] } | { failure: Failure }> {
   const takes = { ...usualTypes, ...provider.takes }
   const cleaned: Fields = {}
@@ -41,7 +45,7 @@ export async function cleanMedia(
       const byAddress = file.kind === 'video' && !context.isReachable && provider.readsFiles !== true
       const outcome = byAddress
         ? asAddress(file, takes.video)
-        : await cleanFile(context, file, { types: takes[file.kind], folder })
+        : await noticed(cleanFile(context, file, { types: takes[file.kind], folder }), () => onSlow(name))
       if ('message' in outcome) {
         return { failure: { code: 'INPUT_MEDIA_INVALID', message: `${name}: ${outcome.message}` } }
       }
@@ -55,6 +59,16 @@ export async function cleanMedia(
     cleaned[field] = made
   }
   return { media: cleaned, changes }
+}
+
+/** Tells of what takes long while it does. What is told is not worth a failure. */
+async function noticed<T>(work: Promise<T>, tell: () => Promise<void>): Promise<T> {
+  const timer = setTimeout(() => tell().catch(() => {}), slowMs)
+  try {
+    return await work
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 type Outcome = { file: InputMedia; changes: string[] } | { message: string }

@@ -147,7 +147,9 @@ async function sendWithInputs(
       fetchInputs(context, version, job.input, { folder, jobCreatedAt: job.created_at }),
     )
     if ('failure' in inputs) return await failUnsent(context, job.id, inputs.failure)
-    const cleaned = await cleanMedia(context, provider, inputs.media, folder)
+    const cleaned = await cleanMedia(context, provider, inputs.media, folder, (name) =>
+      tell(context.pool, job.id, 'media_making', context.clock.now(), { media: name }),
+    )
     if ('failure' in cleaned) return await failUnsent(context, job.id, cleaned.failure)
     if (cleaned.changes.length > 0) await tellMade(context, job.id, cleaned.changes)
     const request = { ...described, media: cleaned.media }

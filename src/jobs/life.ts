@@ -96,6 +96,7 @@ export type EventKind =
   | 'attempt_unknown'
   | 'attempt_absent'
   | 'held'
+  | 'media_making'
   | 'media_made'
   | 'output_ready'
   | 'output_retried'
@@ -121,6 +122,8 @@ export async function tell(
       where case $2::job_event_kind
         when 'held' then 'held' is distinct from (
           select kind from job_events where job_id = $1 order by id desc limit 1)
+        when 'media_making' then not exists (
+          select from job_events where job_id = $1 and kind = 'media_making' and detail = $4::jsonb)
         when 'media_made' then not exists (
           select from job_events where job_id = $1 and kind = 'media_made' and detail = $4::jsonb)
         else true

@@ -37,6 +37,11 @@ const publicForms = {
     status: 'processing',
     message: 'What became of the job at the provider is not known: it is kept until that is clear.',
   },
+  media_making: {
+    event: 'media_making',
+    status: 'processing',
+    message: 'Input files are being encoded anew for the provider, which can take some minutes.',
+  },
   media_made: {
     event: 'media_made',
     status: 'processing',

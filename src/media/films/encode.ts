@@ -18,6 +18,8 @@ const mostPixels = 1920 * 1080
 const mostBitrate = 8_000_000
 /** Room in a film's bytes for its sound and for what the encoder is off by. */
 const pictureShare = 0.85
+/** A frame takes some time however small it is: a few megabytes may hold millions of them. */
+const leastMegapixels = 0.05
 const keyFrameSeconds = 2
 const bt709 = { primaries: 'bt709', transfer: 'bt709', matrix: 'bt709', fullRange: false } as const
 
@@ -44,7 +46,7 @@ export async function encodingOf(
 ): Promise<Encoding> {
   const seconds = Math.max(0.1, (await track.computeDuration()) - start)
   const shown = { width: await track.getDisplayWidth(), height: await track.getDisplayHeight() }
-  const megapixels = (shown.width * shown.height) / 1_000_000
+  const megapixels = Math.max(leastMegapixels, (shown.width * shown.height) / 1_000_000)
   const { averagePacketRate } = await track.computePacketStats(300)
   if (averagePacketRate * seconds * megapixels > mostMegapixels) throw tooMuch(shown)
   const size = encodedSize(shown)
