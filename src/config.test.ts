@@ -23,6 +23,7 @@ test('without any setting the documented defaults hold', () => {
     requestsPerMinute: 6_000,
     whenSuspended: 'refuse',
     logLevel: 'info',
+    logFormat: undefined,
     healthPort: undefined,
     minFreeDiskBytes: 1_000_000_000,
   })
@@ -82,6 +83,7 @@ test('every setting is read, and the command line stands above the environment',
     FILMGATE_HEALTH_PORT: '9090',
     FILMGATE_MIN_FREE_DISK: '2GiB',
     FILMGATE_LOG_LEVEL: 'debug',
+    FILMGATE_LOG_FORMAT: 'text',
   }
   const config = loadConfig(environment)
   assert.deepEqual(config, {
@@ -119,6 +121,7 @@ test('every setting is read, and the command line stands above the environment',
     healthPort: 9090,
     minFreeDiskBytes: 2 * 1024 ** 3,
     logLevel: 'debug',
+    logFormat: 'text',
   })
   const flags = { port: '0', host: '::1', role: 'worker' }
   assert.deepEqual(loadConfig(environment, flags), { ...config, host: '::1', port: 0, role: 'worker' })
@@ -144,6 +147,7 @@ for (const [name, remedy, values] of [
     /give per cent from -1000 to 100 as a plain decimal/,
     ['5%', '1e1', '101', '-1001', 'none', '+5', '.5', '12,5'],
   ],
+  ['FILMGATE_LOG_FORMAT', /give one of text, json/, ['yaml', 'JSON']],
   ['FILMGATE_LOG_LEVEL', /give one of fatal, error, warn, info, debug, trace, silent/, ['verbose', 'INFO']],
   [
     'FILMGATE_FAULT_POINT',

@@ -5,6 +5,7 @@ import { parseSize } from './size.ts'
 
 export const roles = ['all', 'api', 'worker'] as const
 export const whenSuspended = ['refuse', 'hold'] as const
+const logFormats = ['text', 'json'] as const
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 /** The headers in which a proxy can name the client; one of them is believed. */
@@ -49,6 +50,8 @@ export interface Config {
   /** What becomes of a live submit while every upstream of its model is suspended. */
   whenSuspended: (typeof whenSuspended)[number]
   logLevel: (typeof logLevels)[number]
+  /** Undefined: text on a terminal, else JSON. */
+  logFormat: (typeof logFormats)[number] | undefined
   /** Where a worker answers /health; unset: nowhere. */
   healthPort: number | undefined
   /** Below so much free space on the disk of the data folder nothing new is taken. */
@@ -133,6 +136,10 @@ export function loadConfig(environment: NodeJS.ProcessEnv, flags: ConfigFlags = 
         : port('FILMGATE_HEALTH_PORT', read('FILMGATE_HEALTH_PORT')!),
     minFreeDiskBytes: size('FILMGATE_MIN_FREE_DISK', read('FILMGATE_MIN_FREE_DISK') ?? '1GB'),
     logLevel: oneOf('FILMGATE_LOG_LEVEL', read('FILMGATE_LOG_LEVEL') ?? 'info', logLevels),
+    logFormat:
+      read('FILMGATE_LOG_FORMAT') === undefined
+        ? undefined
+        : oneOf('FILMGATE_LOG_FORMAT', read('FILMGATE_LOG_FORMAT')!, logFormats),
   }
 }
 

@@ -310,6 +310,8 @@ export type JobFailureCode = keyof typeof jobFailures
 export class ApiError extends Error {
   readonly code: ApiErrorCode
   readonly details: Record<string, unknown> | undefined
+  /** Whose request it refuses, where that is known: for the log, no part of an answer. */
+  key: { keyId: string; userId: string } | undefined
 
   constructor(code: ApiErrorCode, message: string, details?: Record<string, unknown>, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause })

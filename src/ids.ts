@@ -29,5 +29,28 @@ function randomCharacters(length: number): string {
  * together in an index, and sixteen random ones (82 bits). Lower case only, since ids become file names.
  */
 export function newId(prefix: string, now: Date): string {
-  return `${prefix}_${now.getTime().toString(36).padStart(9, '0')}${randomCharacters(16)}`
+  return `${prefix}_${timeCharacters(now.getTime())}${randomCharacters(16)}`
+}
+
+function timeCharacters(ms: number): string {
+  return ms.toString(36).padStart(9, '0')
+}
+
+/** When an id was made, by the clock of who made it; undefined if it is not of the form of ours. */
+export function timeOfId(id: string): Date | undefined {
+  const time = /^[a-z]+_([0-9a-z]{9})[0-9a-z]{16}$/.exec(id)?.[1]
+  return time === undefined ? undefined : new Date(Number.parseInt(time, 36))
+}
+
+/** Between which ids those lie that are made between two moments, in the order of an index. */
+export function idsBetween(prefix: string, from: Date, to: Date): [first: string, last: string] {
+  return [
+    `${prefix}_${timeCharacters(from.getTime())}`,
+    `${prefix}_${timeCharacters(to.getTime())}${'z'.repeat(16)}`,
+  ]
+}
+
+/** Whether a client's own id of its request is taken for one; else it is given one of ours. */
+export function isRequestId(id: string): boolean {
+  return /^[\w.:-]{8,128}$/.test(id)
 }

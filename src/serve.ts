@@ -41,6 +41,7 @@ import type { Provider } from './providers/provider.ts'
 import { createSandbox } from './providers/sandbox/sandbox.ts'
 import { openUpstreams } from './providers/upstreams.ts'
 import { freeTasksOfDead } from './queue/heartbeat.ts'
+import { keepRefused } from './requests/refused.ts'
 import { loadSigningSecret } from './signing-secret.ts'
 import { createStep } from './start-step.ts'
 import { openStorage } from './storage/open.ts'
@@ -260,6 +261,8 @@ async function start(
   let url: string | undefined
   let healthUrl: string | undefined
   if (config.role !== 'worker') {
+    const refused = keepRefused({ pool, clock, log })
+    undo.push(['keeping refused requests', refused.stop])
     const app = createApp(
       {
         pool,
@@ -280,6 +283,7 @@ async function start(
         quoteSecret: signingSecret,
         corsOrigins: config.corsOrigins,
         requestLimit: createRequestLimit(config.requestsPerMinute),
+        noteRefused: refused.note,
         proxies: createProxies(config),
         provider,
         candidates,

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { type Config, loadConfig } from '../src/config.ts'
 import type { Provider } from '../src/providers/provider.ts'
 import { type ServeOptions, serve } from '../src/serve.ts'
@@ -38,6 +38,8 @@ export async function startGateway(options: {
   routesOf?: ServeOptions['routesOf']
   wrapStorage?: ServeOptions['wrapStorage']
   times?: ServeOptions['times']
+  /** In place of one on stderr. */
+  log?: Logger
 }): Promise<Gateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'filmgate-gateway-'))
   const config = loadConfig({
@@ -46,8 +48,8 @@ export async function startGateway(options: {
     FILMGATE_DATA_DIR: dataDir,
     FILMGATE_ALLOW_PRIVATE_NETWORK: options.allowPrivateNetwork ? '1' : '',
   })
-  const log = pino({ level: process.env.FILMGATE_TEST_LOG ?? 'silent' }, pino.destination(2))
-  const { role = 'all', settings, upstreams, routesOf, wrapStorage, times } = options
+  const usualLog = pino({ level: process.env.FILMGATE_TEST_LOG ?? 'silent' }, pino.destination(2))
+  const { role = 'all', settings, upstreams, routesOf, wrapStorage, times, log = usualLog } = options
   const server = await serve({ ...config, ...settings, role }, log, () => {}, {
     ...(upstreams && { upstreams }),
     ...(routesOf && { routesOf }),

@@ -35,7 +35,7 @@ process.on('message', (news) => Object.assign(weather, news))
 process.on('disconnect', () => process.exit(1))
 
 const config = loadConfig(process.env, { port })
-const log = createLog(config)
+const log = await createLog(config)
 const RealDate = Date
 const nowMs = () => RealDate.now() + weather.clockOffsetMs
 globalThis.Date = new Proxy(RealDate, {

@@ -113,8 +113,13 @@ export function createAuthenticate(
     const session = isSession(sent) ? await findKeyOfSession(sent) : undefined
     const row = session ?? (await findKey(sent))
     const scopes = scopesOf(row, session)
-    checkState(row, clock.now(), address)
-    checkRight(scopes, right)
+    try {
+      checkState(row, clock.now(), address)
+      checkRight(scopes, right)
+    } catch (error) {
+      if (error instanceof ApiError) error.key = { keyId: row.key_id, userId: row.user_id }
+      throw error
+    }
     return {
       keyId: row.key_id,
       sessionId: session?.session_id ?? null,

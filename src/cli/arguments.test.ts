@@ -158,6 +158,10 @@ const kinds: Record<string, { good: string[]; bad: string[] }> = {
   text: { good: ['contract 7', 'Größe 5 %'], bad: noLine },
   path: { good: ['cat.jpg', '/tmp/a b'], bad: ['', ' ', 'a\u0000b'] },
   version: { good: ['v1.0', '1'], bad: ['', ' ', 'v 1', '-1', 'v1/0', 'v'.repeat(65)] },
+  'request id': {
+    good: ['req_mi8q2k0x1f7d2m9c4p6t8w0z1', 'order-4711'],
+    bad: ['', 'short', 'a b c d e f', 'ünicode-words', 'x'.repeat(129)],
+  },
   'idempotency key': { good: ['order-4711'], bad: ['', 'a b', 'ä', 'a\n', 'k'.repeat(256)] },
   field: {
     good: ['duration=10', 'tags:=["a"]'],

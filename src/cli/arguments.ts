@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import leven from 'leven'
+import { isRequestId } from '../ids.ts'
 
 /**
  * Reads one word of the command line, or refuses it with an example of what is right. `kind` is what the word is; the
@@ -135,6 +136,11 @@ export const host = parser('host', (text) =>
 /** An id, slug, name or e-mail address of something that is there: what is not known is said by who looks it up. */
 export const word = parser('word', (text) =>
   /^[^\s\p{C}]{1,255}$/u.test(text) ? text : refuse('give one word, without spaces, like kling'),
+)
+
+/** As servers take it from a client, or make it. */
+export const requestId = parser('request id', (id) =>
+  isRequestId(id) ? id : refuse('give the requestId of an answer, like req_mi8q2k0x1f7d2m9c4p6t8w0z1'),
 )
 
 /** One line for people. */

@@ -4,11 +4,11 @@ import { dollars } from '../dollars.ts'
 import type { EndedByOperator } from '../jobs/give-up.ts'
 import { listJobsForOperator, showJobForOperator } from '../jobs/operator.ts'
 import { type JobStatus, progressOf } from '../jobs/read.ts'
+import { shortenLinks } from '../shorten-links.ts'
 import { count, word } from './arguments.ts'
 import { describeReport } from './job-report.ts'
 import { amount, note, oneOf, usdOption } from './money.ts'
 import { CommandFailed, print, table, withDatabase } from './output.ts'
-import { shortenLinks } from './shorten-links.ts'
 
 interface RefundOptions {
   note: string

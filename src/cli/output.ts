@@ -32,9 +32,22 @@ function picture(character: string): string {
   return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '\u2421' : '\ufffd'
 }
 
-/** The log on stderr, as JSON lines. */
-export function createLog(config: Pick<Config, 'logLevel'>) {
-  return pino({ level: config.logLevel, base: null }, pino.destination(2))
+/** The log on stderr: lines of JSON, or of text for a person at a terminal. */
+export async function createLog({ logLevel, logFormat }: Pick<Config, 'logLevel' | 'logFormat'>) {
+  const destination = pino.destination(2)
+  const isText = (logFormat ?? (process.stderr.isTTY ? 'text' : 'json')) === 'text'
+  return pino({ level: logLevel, base: null }, isText ? await textLog(destination) : destination)
+}
+
+// only here: what writes JSON starts sooner without it
+async function textLog(destination: { write(text: string): unknown }) {
+  const { prettyFactory } = await import('pino-pretty')
+  const colorize = Boolean(process.stderr.isTTY) && !process.env.NO_COLOR
+  const pretty = prettyFactory({ colorize, translateTime: 'UTC:yyyy-mm-dd HH:MM:ss.l', singleLine: true })
+  // some of it was written by somebody else
+  const harmless = (_name: string, value: unknown) =>
+    typeof value === 'string' ? value.replace(/(?![\n\t])\p{Cc}/gu, picture) : value
+  return { write: (line: string) => void destination.write(pretty(JSON.parse(line, harmless))) }
 }
 
 /**
@@ -45,7 +58,10 @@ export async function withDatabase<T>(
   work: (database: Database & { clock: Clock }) => Promise<T>,
 ): Promise<T> {
   const config = loadConfig(process.env)
-  const log = createLog({ logLevel: process.env.FILMGATE_LOG_LEVEL ? config.logLevel : 'error' })
+  const log = await createLog({
+    logLevel: process.env.FILMGATE_LOG_LEVEL ? config.logLevel : 'error',
+    logFormat: config.logFormat,
+  })
   const say = (line: string) => console.error(`filmgate: ${printable(line)}`)
   // only here: the customer's commands and every help start sooner without them
   const [

@@ -14,6 +14,7 @@ import { addModelCommands } from './model.ts'
 import { addModelsCommand } from './models.ts'
 import { CommandFailed, printable } from './output.ts'
 import { addPriceCommands } from './price.ts'
+import { addRequestCommands } from './request.ts'
 import { addRouteCommand } from './route.ts'
 import { addSegmentCommands } from './segment.ts'
 import { addServeCommand } from './serve.ts'
@@ -44,6 +45,7 @@ export function createProgram(): Command {
   addPriceCommands(program)
   addLedgerCommands(program)
   addJobCommands(program)
+  addRequestCommands(program)
   addWebhookCommands(program)
   addStorageCommands(program)
   addUpstreamCommands(program)

@@ -20,7 +20,7 @@ export function addServeCommand(program: Command): void {
     .option('--role <role>', 'all, api (HTTP only) or worker (tasks only)', word)
     .action(async (flags: { port?: string; host?: string; role?: string }) => {
       const config = loadConfig(process.env, flags)
-      const log = createLog(config)
+      const log = await createLog(config)
       for (const line of misspeltSettings(process.env)) log.warn(line)
       // only here: the other commands start in half the time without it
       const { serve } = await import('../serve.ts')

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import { newId } from '../ids.ts'
+import { isRequestId, newId } from '../ids.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { adminGetUserRoute } from './admin-get-user.ts'
 import { adminListOverridesRoute } from './admin-list-overrides.ts'
@@ -42,6 +42,7 @@ import { providerModelsRoute } from './provider-models.ts'
 import { acceptUploads, uploadBodyMs } from './put-upload.ts'
 import { redeliverWebhookRoute } from './redeliver-webhook.ts'
 import { bodyCheck, refuseRepeated, textCheck } from './request-check.ts'
+import { createRequestLog } from './request-log.ts'
 import { revokeSessionRoute } from './revoke-session.ts'
 import { type AnyRoute, register } from './route.ts'
 import { serveSamples } from './samples.ts'
@@ -91,8 +92,8 @@ export function createApp(
   const newRequestId = () => newId('req', services.clock.now())
   const app = Fastify({
     loggerInstance: log,
-    // one line per request would cost a tenth of the submit rate; failures are logged by answerError
-    logController: new LogController({ disableRequestLogging: true }),
+    // request-log.ts has its own
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     bodyLimit: 1_048_576,
     // the longest that any body may take; bodies.ts ends most of them much sooner
     requestTimeout: uploadBodyMs,
@@ -105,16 +106,16 @@ export function createApp(
     routerOptions: { maxParamLength: 100_000, ignoreTrailingSlash: true },
     rewriteUrl,
     clientErrorHandler(error, socket) {
-      answerClientError(error, socket as Socket, {
-        requestId: newRequestId(),
-        partingMs: times.partingMs,
-      })
+      const requestId = newRequestId()
+      const answer = answerClientError(error, socket as Socket, { requestId, partingMs: times.partingMs })
+      if (answer !== undefined) requestLog.tellPlain(answer, requestId, socket as Socket)
     },
     forceCloseConnections: 'idle',
     // what came before the door was shut is served as ever, not refused in a form of Fastify's own
     return503OnClosing: false,
     // of a URL that no route can be looked up for
     frameworkErrors(error, request, reply) {
+      requestLog.begin(request, reply)
       reply.header('x-request-id', request.id)
       answerError(error, request, reply)
     },
@@ -123,8 +124,10 @@ export function createApp(
   // who has said all and now only listens is answered; node would end the connection
   Object.assign(app.server, { httpAllowHalfOpen: true })
   const isTrustedProxy = services.proxies.isTrusted
-  limitConnections(app.server, { ...connections, isTrustedProxy }, log, newRequestId)
-  answerOddRequests(app.server, newRequestId, times.partingMs)
+  const requestLog = createRequestLog(app, log, services.noteRefused)
+  const tell = requestLog.tellPlain
+  limitConnections(app.server, { ...connections, isTrustedProxy }, log, { newRequestId, tell })
+  answerOddRequests(app.server, { newRequestId, partingMs: times.partingMs, tell })
   watchBodies(app, times)
   app.setValidatorCompiler(({ schema, httpPart }) => {
     return httpPart === 'body' ? bodyCheck(schema as JsonSchema) : textCheck(schema as JsonSchema)
@@ -133,6 +136,7 @@ export function createApp(
   app.decorateRequest('caller')
   knowProxies(app, services.proxies)
   app.addHook('onRequest', async (request, reply) => {
+    requestLog.begin(request, reply)
     reply.header('x-request-id', request.id)
   })
   allowOrigins(app, services)
@@ -212,5 +216,5 @@ async function takeThoseInLine(app: FastifyInstance): Promise<void> {
 }
 
 function saneRequestId(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' && /^[\w.:-]{8,128}$/.test(header) ? header : undefined
+  return typeof header === 'string' && isRequestId(header) ? header : undefined
 }

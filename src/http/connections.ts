@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import { plainAddress } from '../addresses.ts'
 import { partFrom, takeFromParser } from './part-from.ts'
-import { type PlainAnswer, plainText } from './plain-answer.ts'
+import { type PlainAnswer, plainText, type TellPlain } from './plain-answer.ts'
 
 export interface ConnectionLimits {
   /** Connections of all together. */
@@ -31,7 +31,7 @@ export function limitConnections(
   server: Server,
   limits: ConnectionLimits,
   log: FastifyBaseLogger,
-  newRequestId: () => string,
+  { newRequestId, tell }: { newRequestId: () => string; tell: TellPlain },
 ): void {
   const open = new Map<string, number>()
   let all = 0
@@ -54,7 +54,9 @@ export function limitConnections(
     socket.once('close', () => {
       refused--
     })
-    return answerFirstWord(socket, plainText(answer, newRequestId()))
+    const requestId = newRequestId()
+    tell(answer, requestId, socket)
+    return answerFirstWord(socket, plainText(answer, requestId))
   }
   const hint = (address: string) => {
     if (isHinted || all < leastForHint || open.get(address)! <= all * 0.8) return

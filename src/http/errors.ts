@@ -14,6 +14,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   request.server.bodies.leave(request, reply, apiError.status === 408)
   const { code, details } = apiError
   const message = brief(apiError.message)
+  request.refusal = { code, message, key: apiError.key }
   // the operator was told by the log when the upstream was suspended, and not for each submit
   if (apiError.status >= 500 && apiError.code !== 'PROVIDER_UNAVAILABLE')
     request.log.error({ err: apiError.cause ?? error }, apiError.code)

@@ -98,16 +98,23 @@ function answerTo({ code, rawPacket }: ClientError): PlainAnswer {
   return isInFirstLine && isRequestLine ? urlTooLong : headersTooLarge
 }
 
+/** Hears of an answer of this kind. */
+export type TellPlain = (answer: PlainAnswer, requestId: string, socket: Socket) => void
+
 /** Answers what node leaves to us and the framework does not know: CONNECT, and expectations that nobody meets. */
-export function answerOddRequests(server: Server, newRequestId: () => string, partingMs: number): void {
-  server.on('connect', (_request, socket) => {
-    socket.write(plainText(noProxy, newRequestId()))
-    partFrom(socket as Socket, partingMs)
-  })
+export function answerOddRequests(
+  server: Server,
+  options: { newRequestId: () => string; partingMs: number; tell: TellPlain },
+): void {
+  const answer = (socket: Socket, plain: PlainAnswer) => {
+    const requestId = options.newRequestId()
+    socket.write(plainText(plain, requestId))
+    options.tell(plain, requestId, socket)
+    partFrom(socket, options.partingMs)
+  }
+  server.on('connect', (_request, socket) => answer(socket as Socket, noProxy))
   server.on('checkExpectation', ({ headers, socket }) => {
     const message = `The header "Expect: ${String(headers.expect).slice(0, 100)}" is not one that this server meets: send 100-continue, or none.`
-    const answer = { status: 417, reason: 'Expectation Failed', code: 'VALIDATION_ERROR', message } as const
-    socket.write(plainText(answer, newRequestId()))
-    partFrom(socket, partingMs)
+    answer(socket, { status: 417, reason: 'Expectation Failed', code: 'VALIDATION_ERROR', message })
   })
 }

@@ -9,6 +9,7 @@ import type { JobWatch } from '../jobs/watch.ts'
 import type { PolicySource } from '../policy/policy.ts'
 import type { RequestLimit } from '../policy/request-limit.ts'
 import type { Provider } from '../providers/provider.ts'
+import type { RefusedRequests } from '../requests/refused.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Proxies } from './client-address.ts'
 
@@ -29,6 +30,8 @@ export interface Services extends AcceptContext {
   signUrl(path: string, expiresAt: Date, method?: string): string
   verifyUrl(path: string, query: unknown, method: string): 'valid' | 'expired' | 'forged'
   requestLimit: RequestLimit
+  /** Keeps a request that was refused or failed, for its operator to look up. */
+  noteRefused: RefusedRequests['note']
   /** Sites whose pages may read answers; undefined: the server's own. */
   corsOrigins: string[] | '*' | undefined
   /** Whose word about the address of a client is believed. */
