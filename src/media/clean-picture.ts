@@ -1,7 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Canvas, Image } from '@napi-rs/canvas'
 import { encodePicture, isOpaque } from './draw.ts'
-import { maxInputBytes } from './image.ts'
 import { type DecodedPicture, decodePicture } from './pictures/decode.ts'
 import { mayBeClear, stripped } from './pictures/strip.ts'
 import type { MediaType } from './types.ts'
@@ -17,6 +16,8 @@ export type Cleaned<Facts> =
 type CleanedPicture = Cleaned<{ width: number; height: number }>
 type Decoded = Extract<DecodedPicture, { ok: true }>
 
+/** Vendors allow 10 MB, and not all say whether of 1,000 or of 1,024 each. */
+const mostBytes = 10_000_000
 /** A PNG of more takes ten seconds to make, for which those of all other customers wait. */
 const mostPngPixels = 10_000_000
 /** Cameras' formats: as PNG they would be many times as large, and show nothing more. */
@@ -50,7 +51,7 @@ export async function cleanPictureHere(
 async function asItIs(bytes: Buffer, { contentType, picture }: Decoded, types: readonly string[]) {
   if ((contentType !== 'image/jpeg' && contentType !== 'image/png') || !types.includes(contentType)) return
   const bare = stripped(bytes, contentType)
-  if (bare === undefined || bare.length > maxInputBytes.image) return
+  if (bare === undefined || bare.length > mostBytes) return
   if (contentType === 'image/png' && mayBeClear(bare) && !isOpaque(picture)) return
   const changes = bare.length === bytes.length ? [] : ['metadata removed']
   return { bytes: bare, facts: { contentType, changes } }
@@ -73,7 +74,7 @@ async function encode(
   const isDrawing = !photographs.includes(contentType) && width * height <= mostPngPixels
   if (mayBePng && (isDrawing || !mayBeJpeg)) {
     const bytes = await encodeBare(picture, 'image/png', { width, height })
-    if (bytes.length <= maxInputBytes.image) return { bytes, contentType: 'image/png', width, height }
+    if (bytes.length <= mostBytes) return { bytes, contentType: 'image/png', width, height }
   }
   return scaleToFit(picture, mayBeJpeg ? 'image/jpeg' : 'image/png', { width, height })
 }
@@ -93,7 +94,7 @@ async function scaleToFit(
     const [width, height] = [size.width, size.height].map((side) => Math.max(1, Math.round(side * scale)))
     const fitted = { width: width!, height: height! }
     const bytes = await encodeBare(picture, contentType, fitted)
-    if (bytes.length <= maxInputBytes.image) return { bytes, contentType, ...fitted }
-    scale *= 0.95 * Math.sqrt(maxInputBytes.image / bytes.length)
+    if (bytes.length <= mostBytes) return { bytes, contentType, ...fitted }
+    scale *= 0.95 * Math.sqrt(mostBytes / bytes.length)
   }
 }

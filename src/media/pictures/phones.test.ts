@@ -101,6 +101,100 @@ test('a HEIC shows its primary picture, in 8 bits and sRGB, turned as its boxes 
   assertColours(turned.colours, [blue, red, white, green])
 })
 
+function box(name: string, ...content: (Buffer | number[])[]): Buffer {
+  const body = Buffer.concat(content.map((part) => Buffer.from(part)))
+  const head = Buffer.alloc(8)
+  head.writeUInt32BE(8 + body.length)
+  head.write(name, 4, 'latin1')
+  return Buffer.concat([head, body])
+}
+
+const [short, long] = [
+  (value: number) => [value >> 8, value & 255],
+  (value: number) => [...short(value >>> 16), ...short(value & 65_535)],
+]
+
+/** As phones write their photographs: tiles in a grid, here two beside each other, cut to `shown` of their width. */
+async function grid(shown: number): Promise<Buffer> {
+  const tile = await heic('display-p3')
+  const copied = (name: string) => {
+    const at = tile.indexOf(name) - 4
+    return tile.subarray(at, at + tile.readUInt32BE(at))
+  }
+  const data = copied('mdat').subarray(8)
+  const plain = [0, 0, 0, 0]
+  const item = (id: number, type: string, flags = 0) =>
+    box('infe', [2, 0, 0, flags], short(id), short(0), Buffer.from(`${type}\0`))
+  const gridData = Buffer.from([0, 0, 0, 1, ...short(shown), ...short(height)])
+  const ftyp = box('ftyp', Buffer.from('heic\0\0\0\0mif1heic'))
+  const meta = (start: number) =>
+    box(
+      'meta',
+      plain,
+      box('hdlr', plain, plain, Buffer.from('pict'), Buffer.alloc(13)),
+      box('pitm', plain, short(3)),
+      box('iinf', plain, short(3), item(1, 'hvc1', 1), item(2, 'hvc1', 1), item(3, 'grid')),
+      box('iref', plain, box('dimg', short(3), short(2), short(1), short(2))),
+      box(
+        'iprp',
+        box(
+          'ipco',
+          copied('hvcC'),
+          // in whole blocks; the rest is cut off
+          box('ispe', plain, long(width), long(64)),
+          box('ispe', plain, long(shown), long(height)),
+        ),
+        box('ipma', plain, long(3), ...[1, 2].map((id) => [...short(id), 2, 0x81, 2]), [...short(3), 1, 3]),
+      ),
+      box(
+        'iloc',
+        plain,
+        [0x44, 0],
+        short(3),
+        ...[1, 2].map((id) => [...short(id), 0, 0, 0, 1, ...long(start), ...long(data.length)]),
+        [...short(3), 0, 0, 0, 1, ...long(start + data.length), ...long(gridData.length)],
+      ),
+    )
+  const start = ftyp.length + meta(0).length + 8
+  return Buffer.concat([ftyp, meta(start), box('mdat', data, gridData)])
+}
+
+test('a HEIC in tiles is joined, and cut to its size', async () => {
+  const shown = 2 * width - 4
+  const found = await decodePicture(await grid(shown), 1_000_000)
+  assert.ok(found.ok, JSON.stringify(found))
+  assert.deepEqual([found.width, found.height], [shown, height])
+  const context = createCanvas(shown, height).getContext('2d')
+  context.drawImage(found.picture, 0, 0)
+  const seen = [1, 3].flatMap((row) =>
+    [1, 3, 5, 7].map((column) => [
+      ...context.getImageData((column * width) / 4, (row * height) / 4, 1, 1).data,
+    ]),
+  )
+  assertColours(seen, [red, green, red, green, blue, white, blue, white])
+})
+
+test('a picture whose file tells another size than its data have, or tells of itself in a loop, ends as an error', async () => {
+  const cut = { ok: false, message: 'The picture is cut off or corrupt.' }
+  for (const bytes of [await heic('quarters'), await drawn().avif().toBuffer()]) {
+    const at = bytes.indexOf('ispe') + 8
+    for (const side of [7_000, 20_000]) {
+      bytes.writeUInt32BE(side, at)
+      bytes.writeUInt32BE(side, at + 4)
+      const found = await decodePicture(bytes, 50_000_000)
+      // the HEIC has a cut, too, which holds whatever size it is made from
+      const isTold = side === 20_000 && bytes.toString('latin1', 8, 12) === 'avif'
+      if (!isTold) assert.deepEqual(found, cut)
+      else assert.match((!found.ok && found.message) || '', /20000 × 20000 pixels; at most 50 megapixels/)
+    }
+  }
+  // a table of tags that names itself as that of the next page
+  const looped = await drawn().tiff({ compression: 'none' }).toBuffer()
+  const table = looped.readUInt32LE(4)
+  looped.writeUInt32LE(table, table + 2 + 12 * looped.readUInt16LE(table))
+  assertColours((await quarters(looped)).colours, colours, 0)
+})
+
 test('a wide-gamut profile is turned into sRGB, whatever the format', async () => {
   const stored = [[240, 0, 1, 255], [0, 204, 0, 255], [32, 30, 229, 255], white] as const
   assertColours((await quarters(await heic('display-p3'))).colours, stored, 6)
@@ -194,6 +288,9 @@ test('TIFFs are read however they are packed, tiled, and whatever their colours 
       assertColours((await quarters(bytes)).colours, colours, compression === 'jpeg' ? 6 : 0)
     }
   }
+  const big = await drawn().tiff({ bigtiff: true, compression: 'lzw' }).toBuffer()
+  assert.equal(big.readUInt16LE(2), 43)
+  assertColours((await quarters(big)).colours, colours, 0)
   const sixteen = await drawn().toColourspace('rgb16').tiff({ compression: 'lzw' }).toBuffer()
   assertColours((await quarters(sixteen)).colours, colours, 1)
   const inks = await quarters(await drawn().toColourspace('cmyk').tiff().toBuffer())
