@@ -108,9 +108,9 @@ function mayBePublic(hostname: string): boolean {
   return host.includes('.') && !/\.(localhost|local|internal|home\.arpa)$/.test(host)
 }
 
-/** Without the brackets of IPv6 and the dot that ends an absolute name. */
+/** Without the brackets of IPv6 and the dots that end an absolute name. */
 function bare(hostname: string): string {
-  return hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
+  return hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.+$/, '')
 }
 
 /** Resolves a name; it counts as public only if each of its addresses does. */

@@ -40,9 +40,9 @@ interface Place {
  */
 export function findUnfaithful(text: string): Issue | undefined {
   const places: Place[] = []
+  let place: Place | undefined
   let isName = false
   for (let at = 0; at < text.length; at++) {
-    const place = places.at(-1)
     const character = text.charCodeAt(at)
     if (character === quote) {
       const end = endOfString(text, at)
@@ -61,13 +61,15 @@ export function findUnfaithful(text: string): Issue | undefined {
         return { path: places[0]!.name, message: `is nested more than ${mostNesting} levels deep` }
       }
       isName = character === openBrace
-      places.push({ names: isName ? new Set() : undefined, name: '', index: 0 })
+      place = { names: isName ? new Set() : undefined, name: '', index: 0 }
+      places.push(place)
     } else if (character === closeBrace || character === closeBracket) {
       places.pop()
+      place = places.at(-1)
       isName = false
     } else if (character === minus || isDigit(character)) {
       const end = endOfNumber(text, at)
-      if (!(Math.abs(Number(text.slice(at, end))) <= Number.MAX_SAFE_INTEGER)) {
+      if (!isKept(text, at, end)) {
         return { path: pathOf(places), message: tooLarge }
       }
       at = end - 1
@@ -95,12 +97,29 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-const restOfNumber = /[\d.+\-eE]*/y
+const [plus, point, upperE, lowerE] = [0x2b, 0x2e, 0x45, 0x65]
 
 function endOfNumber(text: string, start: number): number {
-  restOfNumber.lastIndex = start
-  restOfNumber.test(text)
-  return restOfNumber.lastIndex
+  let end = start + 1
+  for (let next = text.charCodeAt(end); isOfNumber(next); next = text.charCodeAt(end)) end++
+  return end
+}
+
+const isOfNumber = (character: number) =>
+  isDigit(character) ||
+  character === point ||
+  character === minus ||
+  character === plus ||
+  character === lowerE ||
+  character === upperE
+
+/** The greatest number of so few characters without an exponent is below MAX_SAFE_INTEGER. */
+const keptLength = 15
+
+function isKept(text: string, start: number, end: number): boolean {
+  const number = text.slice(start, end)
+  if (number.length <= keptLength && !/e/i.test(number)) return true
+  return Math.abs(Number(number)) <= Number.MAX_SAFE_INTEGER
 }
 
 function readName(text: string, start: number, end: number): string {

@@ -240,6 +240,8 @@ test('a request that comes again with its key is replayed even when its quote is
     catalogue: loadCatalogue(),
     clock: { now: () => now },
     outbound,
+    ownFile: () => undefined,
+    sampleFile: () => undefined,
     submit: createSubmit(submitPool, log),
     idempotency: createIdempotency(pool),
     minMargin: undefined,

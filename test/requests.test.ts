@@ -214,6 +214,76 @@ test('what is no URL of a file is refused at submit and estimate, uncharged, wit
   assert.equal(await balanceOf(pool, customer.accountId), before)
 })
 
+test('an address that is never fetched is refused at submit and estimate, uncharged, by its field', async () => {
+  const before = await balanceOf(pool, customer.accountId)
+  const { input } = seedBody(imageToVideo)
+  const refuse = async (image_url: string, message: RegExp) => {
+    const body = { model: imageToVideo, input: { ...input, image_url } }
+    refused(await submit(body), 400, 'INVALID_INPUT', message)
+    refused(await send(JSON.stringify(body), {}, '/v1/jobs/estimate'), 400, 'INVALID_INPUT', message)
+  }
+  for (const host of [
+    ...[
+      '127.0.0.1',
+      '127.1',
+      '2130706433',
+      '0x7f.1',
+      '0177.0.0.1',
+      '127.0.0.1.',
+      '１２７.0.0.1',
+      '%31%32%37.1',
+    ],
+    ...[
+      '10.0.0.1',
+      '172.16.0.1',
+      '192.168.1.1',
+      '169.254.169.254',
+      '100.64.0.1',
+      '0.0.0.0',
+      '255.255.255.255',
+    ],
+    ...['198.18.0.1', '192.0.2.1', '224.0.0.1', '240.0.0.1', '168.63.129.16'],
+    ...['[::1]', '[::]', '[::ffff:127.0.0.1]', '[::ffff:a00:1]', '[::127.0.0.1]', '[fe80::1]', '[fd00::1]'],
+    ...['[64:ff9b::10.0.0.1]', '[2002:7f00:1::]', '[2001:db8::1]', '[ff02::1]'],
+    ...[
+      'localhost',
+      'LOCALHOST.',
+      'localhost..',
+      'a.localhost',
+      'printer.local',
+      'metadata.google.internal',
+      'intranet',
+    ],
+  ]) {
+    await refuse(
+      `http://${host}/a.png`,
+      /^input\.image_url can't be fetched: The URL must point to a public address/,
+    )
+    const webhookUrl = `https://${host}:8443/hook`
+    refused(await submit({ ...seed, webhookUrl }), 400, 'INVALID_WEBHOOK_URL', /^webhookUrl/)
+  }
+  await refuse(
+    `${gateway.url}/files/uploads/forged.jpg?expires=9999999999&signature=x`,
+    /wrong or has expired/,
+  )
+  await refuse(`${gateway.url}/v1/jobs`, /public address/)
+  assert.equal(await balanceOf(pool, customer.accountId), before)
+})
+
+test("the server's own links are taken, wherever it listens", async () => {
+  const { input } = seedBody(imageToVideo)
+  const presigned = await gateway.call('POST', '/v1/uploads/presign', {
+    key,
+    body: { filename: 'a.png', contentType: 'image/png' },
+  })
+  for (const image_url of [presigned.body.data.fileUrl, `${gateway.url}/samples/image.jpg`]) {
+    const body = JSON.stringify({ model: imageToVideo, input: { ...input, image_url } })
+    const { status, body: answer } = await send(body, {}, '/v1/jobs/estimate')
+    assert.equal(status, 200, `${image_url}: ${JSON.stringify(answer)}`)
+    assert.match(answer.quoteId, /^quote_/)
+  }
+})
+
 test('a wrong method is 405 with those that are right, whatever the address, key and body', async () => {
   for (const [method, path, allow] of [
     ['DELETE', '/v1/jobs', 'GET, HEAD'],

@@ -61,6 +61,8 @@ const context: AcceptContext = {
   catalogue: { ...catalogue, models: new Map([[slug, model]]) },
   clock: { now: () => new Date() },
   outbound: createOutbound({ allowPrivate: false }),
+  ownFile: () => undefined,
+  sampleFile: () => undefined,
   async submit(submission) {
     written.push(submission)
     return { ...submission, replayed: false }

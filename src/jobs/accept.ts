@@ -14,14 +14,15 @@ import { checkWebhookUrl } from '../webhooks/check-url.ts'
 import type { Expectations } from './expectations.ts'
 import type { Accepted, Earlier, Idempotency } from './idempotency.ts'
 import { leavesEnough } from './margins.ts'
-import { completeInput, findModel, findVersion, priceInput } from './model-input.ts'
+import type { AddressCheck } from './media-addresses.ts'
+import { completeInput, findModel, findVersion, priceInput, refuseUnfetchable } from './model-input.ts'
 import { type Candidate, type CandidatesOf, routeName } from './routes.ts'
 import { hashBody, isSameBody } from './same-body.ts'
 import type { Submit } from './submit.ts'
 import { allSuspended, noCandidate, takingCandidate, type WhenSuspended } from './takes-jobs.ts'
 import { conflict, type Submission, toReplay } from './write-batch.ts'
 
-export interface AcceptContext {
+export interface AcceptContext extends AddressCheck {
   catalogue: Catalogue
   clock: Clock
   outbound: Outbound
@@ -151,6 +152,7 @@ async function prepare(context: AcceptContext, caller: Caller, request: SubmitRe
   const version = findVersion(caller, model, request.version ?? ofQuote)
   const candidates = candidatesFor(context, caller, model, version)
   const input = completeInput(version, request.input)
+  refuseUnfetchable(context, version, input, now)
   const subject = { model, version, input }
   const fit = fitting(candidates, input as Record<string, Json>)
   const { costMicroCents, basis } = agree(context, caller, request, subject, now)

@@ -8,6 +8,7 @@ import { downloadMedia } from '../media/download.ts'
 import { type InputKind, maxInputBytes } from '../media/image.ts'
 import type { InputMedia, Json } from '../providers/provider.ts'
 import type { JobContext } from './context.ts'
+import { urlsAt } from './media-addresses.ts'
 import { outsideLimits } from './media-limits.ts'
 
 const kindsOf: Record<MediaField['media'], InputKind[]> = {
@@ -52,15 +53,6 @@ export async function fetchInputs(
     media[field] = files
   }
   return { media }
-}
-
-/** Every URL at a dotted path, through whatever arrays are on it, with the name the customer knows it by. */
-function urlsAt(value: Json | undefined, path: string[], name = ''): { name: string; url: string }[] {
-  if (Array.isArray(value)) return value.flatMap((item, index) => urlsAt(item, path, `${name}[${index}]`))
-  const [field, ...rest] = path
-  if (field === undefined) return typeof value === 'string' ? [{ name, url: value }] : []
-  if (typeof value !== 'object' || value === null) return []
-  return urlsAt(value[field], rest, name === '' ? field : `${name}.${field}`)
 }
 
 interface Wanted {

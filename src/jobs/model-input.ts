@@ -9,6 +9,7 @@ import { overridesFor, type Policy } from '../policy/policy.ts'
 import { currentVersion, statusOf } from '../policy/versions.ts'
 import { isVisible, type Viewer, visibleModels } from '../policy/visibility.ts'
 import { type AgreedPrice, agreedPrice } from '../pricing/override.ts'
+import { type AddressCheck, addressIssues } from './media-addresses.ts'
 
 /**
  * The model that a slug names: `provider/model/capability`, or `provider/model` where the viewer sees one capability
@@ -85,6 +86,17 @@ export function partialInput(
   const wrong = checked.issues.filter(({ path, message }) => message !== missing || priced.includes(path))
   if (wrong.length > 0) throw invalidInput(wrong)
   return { input: checked.input, isComplete: checked.issues.length === 0 }
+}
+
+/** Throws INVALID_INPUT where the input names a file that can't be fetched, whatever its server says. */
+export function refuseUnfetchable(
+  check: AddressCheck,
+  version: ModelVersion,
+  input: Record<string, unknown>,
+  now: Date,
+): void {
+  const issues = addressIssues(check, version, input, now)
+  if (issues.length > 0) throw invalidInput(issues)
 }
 
 function invalidInput(issues: Issue[]): ApiError {
