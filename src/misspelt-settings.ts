@@ -43,6 +43,9 @@ export function misspeltSettings(environment: NodeJS.ProcessEnv): string[] {
 
 function nearestSetting(name: string, known: string[]): string | undefined {
   const upper = name.toUpperCase()
+  // PORT and the like are read without it
+  const bare = upper.replace(/^FILMGATE_/, '')
+  if (bare !== upper && known.includes(bare)) return bare
   const ranked = known
     .map((setting) => ({ setting, typos: typosIn(upper, setting) }))
     .filter(({ typos }) => typos !== undefined)

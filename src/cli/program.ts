@@ -79,6 +79,7 @@ function refuseRepeats(command: Command): void {
 export async function runCommandLine(args: string[]): Promise<void> {
   const program = createProgram()
   program.hook('preAction', sayMisspeltSettings)
+  process.stdout.on('error', sayNotWritten)
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
@@ -86,6 +87,13 @@ export async function runCommandLine(args: string[]): Promise<void> {
     // what it waits for would keep the process
     if (error instanceof StartTimeout) process.exit()
   }
+}
+
+// Whoever reads only the first lines of a long answer has what they want.
+function sayNotWritten({ code, message }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE') return
+  console.error(`filmgate: the answer could not be written: ${message}`)
+  process.exitCode = 1
 }
 
 // the server has a log for it

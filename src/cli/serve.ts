@@ -47,6 +47,8 @@ export function addServeCommand(program: Command): void {
       }
       process.on('SIGTERM', onSignal)
       process.on('SIGINT', onInterrupt)
+      // the terminal is closed: PostgreSQL would be left behind
+      process.on('SIGHUP', onInterrupt)
       whenParentEnds(() => {
         if (!isStopping) void onSignal('the end of the parent process')
       })
