@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -188,4 +188,37 @@ test('a PostgreSQL that takes fewer connections than will be needed is warned of
   await database.pool.query(`alter database ${rows[0].name} connection limit -1`)
   child.kill('SIGTERM')
   await once(child, 'exit')
+})
+
+test('a server drains when its terminal closes, and ends though its log can not be written', async (t) => {
+  if (!existsSync('/dev/full')) return t.skip('there is no /dev/full')
+  const full = await open('/dev/full', 'w')
+  const child = spawn(process.execPath, serve, {
+    cwd: root,
+    env: { ...environment, FILMGATE_LOG_LEVEL: 'info' },
+    stdio: ['ignore', 'pipe', full.fd],
+  })
+  atEnd(() => child.kill('SIGKILL'))
+  await once(createInterface({ input: child.stdout! }), 'line')
+  child.kill('SIGHUP')
+  assert.deepEqual(await once(child, 'exit'), [0, null])
+  await full.close()
+})
+
+test('a command whose answer can not be written says so and exits 1', async (t) => {
+  if (!existsSync('/dev/full')) return t.skip('there is no /dev/full')
+  const full = await open('/dev/full', 'w')
+  const child = spawn(process.execPath, ['src/main.ts', 'user', 'list', '--json'], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', full.fd, 'pipe'],
+  })
+  let said = ''
+  child.stderr!.setEncoding('utf8').on('data', (text) => {
+    said += text
+  })
+  const [code] = await once(child, 'close')
+  assert.equal(code, 1)
+  assert.match(said, /^filmgate: the answer could not be written: .*ENOSPC/m)
+  await full.close()
 })

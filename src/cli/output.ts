@@ -34,7 +34,8 @@ function picture(character: string): string {
 
 /** The log on stderr: lines of JSON, or of text for a person at a terminal. */
 export async function createLog({ logLevel, logFormat }: Pick<Config, 'logLevel' | 'logFormat'>) {
-  const destination = pino.destination(2)
+  // pino's own destination tries for ever what can't be written, as to a closed terminal or a full disk, and keeps the process
+  const destination = process.stderr
   const isText = (logFormat ?? (process.stderr.isTTY ? 'text' : 'json')) === 'text'
   return pino({ level: logLevel, base: null }, isText ? await textLog(destination) : destination)
 }

@@ -80,6 +80,8 @@ export async function runCommandLine(args: string[]): Promise<void> {
   const program = createProgram()
   program.hook('preAction', sayMisspeltSettings)
   process.stdout.on('error', sayNotWritten)
+  // a log that can't be written, as to a closed terminal, ends nothing
+  process.stderr.on('error', () => {})
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
