@@ -8,6 +8,7 @@ import { filmCase } from '../../test/oracle/films.ts'
 import { type Quarters, quarters, shown } from '../../test/oracle/scene.ts'
 import { cleanFilmHere } from './clean-film.ts'
 import { openMedia, picturesAt } from './frames.ts'
+import { createMedia } from './media.ts'
 import type { MediaType } from './types.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'filmgate-films-'))
@@ -130,6 +131,22 @@ test('a film above full HD that is encoded anew is scaled down, with its colours
   const frame = await firstFrame(target)
   assert.deepEqual([frame.width, frame.height], [outcome.width, outcome.height])
   assertSeen(frame.seen, quarters, 12, 'large')
+})
+
+test('a film that has to be encoded is left to the thread that may, and made there', async () => {
+  const { bytes } = await filmCase('plain', { codec: 'vp8', matrix: 'smpte170m' })
+  const path = join(folder, 'apart')
+  await writeFile(path, bytes)
+  const options = { target: `${path}-made`, types: ['video/mp4'], found: 'video/webm' as const }
+  const outcome = await cleanFilmHere(path, { ...options, mayEncode: false })
+  assert.equal(!outcome.ok && outcome.takesLong, true)
+  const media = createMedia()
+  try {
+    const made = await media.cleanFilm({ path, contentType: 'video/webm' }, `${path}-made`, ['video/mp4'])
+    assert.deepEqual(made.ok && made.changes, ['the picture encoded anew'])
+  } finally {
+    await media.close()
+  }
 })
 
 test('a film that is too long to be encoded anew is refused with the reason and what to give instead', async () => {

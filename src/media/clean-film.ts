@@ -35,7 +35,11 @@ interface Cleaning {
   types: readonly string[]
   /** How much may be encoded anew. */
   mostMegapixels?: number | undefined
+  /** False: what would have to be encoded anew is only told to be so. */
+  mayEncode?: boolean | undefined
 }
+
+class TakesLong extends Error {}
 
 /** How a file of a type is written, and which codecs may be in it as they are; others are made into the first. */
 interface Writing {
@@ -69,7 +73,7 @@ const mostIndexBytes = 64 * 1024 * 1024
  */
 export async function cleanFilmHere(
   path: string,
-  { target, types, found, mostMegapixels }: Cleaning & { target: string; found: MediaType },
+  { target, types, found, ...limits }: Cleaning & { target: string; found: MediaType },
 ): Promise<CleanedFilm> {
   const isIso = mayBe('video/mp4', found)
   const stays = types.includes(found) ? found : undefined
@@ -79,8 +83,9 @@ export async function cleanFilmHere(
   try {
     const hasHdr = kindOf(found) === 'video' && (await isHdrFilm(path))
     if (isIso && contentType !== undefined && !hasHdr) return await scrub(path, target, contentType)
-    return await makeAnew(path, target, { types, stays, hasHdr, mostMegapixels })
+    return await makeAnew(path, target, { types, stays, hasHdr, ...limits })
   } catch (error) {
+    if (error instanceof TakesLong) return { ok: false, message: broken, takesLong: true }
     // a full disk is no fault of the file
     if (error instanceof Error && 'syscall' in error) throw error
     return { ok: false, message: error instanceof Undecodable ? error.message : broken }
@@ -127,24 +132,33 @@ async function bestOf(path: string, types: readonly string[]): Promise<string | 
 async function rewrite(
   path: string,
   target: string,
-  { format, video, audio, hasHdr, mostMegapixels }: Writing & Omit<Cleaning, 'types'> & { hasHdr: boolean },
+  {
+    format,
+    video,
+    audio,
+    hasHdr,
+    mostMegapixels,
+    mayEncode = true,
+  }: Writing & Omit<Cleaning, 'types'> & { hasHdr: boolean },
 ): Promise<{ changes: string[]; size?: FilmSize }> {
   // the native codecs do not keep a thread alive that waits for nothing else
   const alive = setInterval(() => {}, 60_000)
   try {
     using input = openMedia(path)
-    const output = new Output({ format: format(), target: fileTarget(target) })
     const picture = video ? await input.getPrimaryVideoTrack() : null
     const sound = await input.getPrimaryAudioTrack()
     const pictureCodec = await picture?.getCodec()
     const soundCodec = await sound?.getCodec()
     const stays = picture === null || (!hasHdr && !!pictureCodec && video!.includes(pictureCodec))
+    const soundStays = sound === null || (!!soundCodec && audio.includes(soundCodec))
+    if (!mayEncode && !(stays && soundStays)) throw new TakesLong()
     const start = await startOfBoth(picture, sound)
     const encoding = stays
       ? undefined
       : await encodingOf(picture, { codec: video![0]!, start, mostMegapixels })
+    // opens the file: only now, as what was refused before would leave it open
+    const output = new Output({ format: format(), target: fileTarget(target) })
     if (encoding !== undefined) output.addVideoTrack(encoding.source)
-    const soundStays = sound === null || (!!soundCodec && audio.includes(soundCodec))
     const conversion = await Conversion.init({
       input,
       output,

@@ -8,10 +8,11 @@ import type { MediaType } from './types.ts'
 /** The types that pictures are made into. */
 export type PictureType = 'image/jpeg' | 'image/png'
 
-/** What a file was made into for an upstream. `changes` and `message` may be shown to the customer. */
+/** What a file was made into for an upstream. `changes` and `message` may be shown to the customer.
+ * `takesLong`: it was not tried, as it has to be encoded anew. */
 export type Cleaned<Facts> =
   | ({ ok: true; contentType: MediaType; changes: string[] } & Facts)
-  | { ok: false; message: string }
+  | { ok: false; message: string; takesLong?: true }
 
 type CleanedPicture = Cleaned<{ width: number; height: number }>
 type Decoded = Extract<DecodedPicture, { ok: true }>

@@ -45,8 +45,12 @@ export function createMedia(options: { maxPixels?: number; taskTimeLimitMs?: num
     checkInput: (path, kinds) => files.run<InputCheck>('checkInput', path, { kinds }),
     inspect: (path) => files.run<Inspection>('inspect', path),
     cleanPicture: (path, target, types) => files.run('cleanPicture', path, { target, types }),
-    cleanFilm: ({ path, contentType: found }, target, types) =>
-      films.run('cleanFilm', path, { target, types, found }),
+    cleanFilm: async ({ path, contentType: found }, target, types) => {
+      const task = { target, types, found }
+      // what is only copied does not wait behind films that take minutes
+      const quick = await files.run<Cleaned<object>>('cleanFilm', path, { ...task, mayEncode: false })
+      return !quick.ok && 'takesLong' in quick ? films.run('cleanFilm', path, task) : quick
+    },
     close: async () => {
       await Promise.all([files.close(), films.close()])
     },
