@@ -77,6 +77,19 @@ test('who may not read any more gets no further event', async () => {
   await close()
 })
 
+test('who may not read any more is let go where nothing happens, too', { timeout: 10_000 }, async () => {
+  async function* silent() {
+    await new Promise(() => {})
+    yield undefined
+  }
+  let checks = 0
+  const mayRead = async () => ++checks <= 2
+  const { url, close } = await serveStream(silent(), { mayRead, limits: { checkEveryMs: 20 } })
+  assert.equal(await (await fetch(url)).text(), 'retry:2000\n\n')
+  assert.equal(checks, 3)
+  await close()
+})
+
 test('a client that reads nothing is not read for, and is cut off', async () => {
   const counted = { events: 0, isOver: false }
   const { port, close } = await serveStream(endless(counted), { limits: { stalledMs: 500 } })

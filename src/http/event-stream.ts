@@ -26,7 +26,7 @@ export class EventStream<Data> {
 export interface StreamLimits {
   /** How long a client should wait before it comes back. */
   reconnectMs: number
-  /** How often it is asked whether the client may still read. */
+  /** How often it is asked whether the client may still read, also where nothing happens. */
   checkEveryMs: number
   /** After so long without taking anything a client is cut off. */
   stalledMs: number
@@ -36,7 +36,7 @@ export interface StreamLimits {
 
 const usualLimits: StreamLimits = {
   reconnectMs: 2_000,
-  checkEveryMs: 15_000,
+  checkEveryMs: 3_000,
   stalledMs: 60_000,
   partingMs: 1_000,
 }
@@ -84,15 +84,39 @@ async function* toText<Data>(
   { reconnectMs, checkEveryMs }: StreamLimits,
 ): AsyncGenerator<string> {
   yield createEventBuffer().retry(reconnectMs).dispatch().read()
-  let checkedAt = performance.now()
-  for await (const event of events) {
-    if (performance.now() - checkedAt >= checkEveryMs) {
-      if (!(await mayRead())) return
-      checkedAt = performance.now()
+  const all = events[Symbol.asyncIterator]()
+  let next = all.next()
+  try {
+    for (let checkedAt = performance.now(); ; ) {
+      const found = await within(next, checkEveryMs)
+      if (performance.now() - checkedAt >= checkEveryMs) {
+        if (!(await mayRead())) return
+        checkedAt = performance.now()
+      }
+      if (found === undefined) continue
+      if (found.done) return
+      yield textOf(found.value)
+      next = all.next()
     }
-    const text = createEventBuffer()
-    if (event === undefined) text.comment('still here').dispatch()
-    else text.push(event.data, event.event, event.id)
-    yield text.read()
+  } finally {
+    // not waited for: where nothing happens it comes to its end only once the client's connection does
+    next.catch(() => {})
+    void all.return?.()?.catch(() => {})
   }
+}
+
+/** Undefined where nothing has come by then. */
+async function within<Value>(coming: Promise<Value>, ms: number): Promise<Value | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined)
+  })
+  return Promise.race([coming, over]).finally(() => clearTimeout(timer))
+}
+
+function textOf<Data>(event: ServerEvent<Data> | undefined): string {
+  const text = createEventBuffer()
+  if (event === undefined) text.comment('still here').dispatch()
+  else text.push(event.data, event.event, event.id)
+  return text.read()
 }
