@@ -402,6 +402,21 @@ test('what a client has sent is repeated in no answer at length', async () => {
   }
 })
 
+test('a body whose length is no number, or told in two ways, takes no job', async () => {
+  const before = await balanceOf(pool, customer.accountId)
+  const text = JSON.stringify(seed)
+  const head = [`x-api-key: ${key}`, 'content-type: application/json']
+  for (const lengths of [
+    [`content-length: ${text.length}`, 'content-length: 2'],
+    [`content-length: ${text.length}`, 'transfer-encoding: chunked'],
+    [`content-length: +${text.length}`],
+    ['content-length: -1'],
+  ]) {
+    assert.match(await rawPost([...head, ...lengths], text), /^HTTP\/1.1 400 /, lengths.join())
+  }
+  assert.equal(await balanceOf(pool, customer.accountId), before)
+})
+
 test('of two keys that differ none is chosen', async () => {
   const other = (await makeCustomer(pool)).key
   const get = async (...lines: string[]) =>
