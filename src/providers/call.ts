@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { Agent, buildConnector, type Dispatcher, request } from 'undici'
+import { Agent, buildConnector, type Dispatcher, type FormData, request } from 'undici'
 import { userAgent } from '../outbound.ts'
 import { type ExactJson, parseExact, stringifyExact } from './exact-json.ts'
 import type { SubmitOutcome } from './provider.ts'
@@ -11,6 +11,8 @@ export interface UpstreamCall {
   headers?: Record<string, string>
   /** Sent as JSON. */
   body?: ExactJson
+  /** Sent in its place, as multipart/form-data. */
+  form?: FormData
   /** The only time limit. */
   signal: AbortSignal
   /** An answer longer than this counts as malformed. */
@@ -91,6 +93,7 @@ export async function callUpstream(call: UpstreamCall): Promise<UpstreamAnswer> 
         ...call.headers,
       },
       ...(call.body !== undefined && { body: stringifyExact(call.body) }),
+      ...(call.form !== undefined && { body: call.form }),
     })
     const json = parseJson(await read(body, call.maxBytes ?? defaultMaxBytes))
     return { status, headers, json, retryAfterMs: retryAfterMs(headers) }

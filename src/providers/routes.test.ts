@@ -1,11 +1,20 @@
 import assert from 'node:assert/strict'
+import { once as emitted } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
+import { createCanvas, loadImage } from '@napi-rs/canvas'
 import { type CustomerFiles, withCustomerFiles } from '../../test/customer-files.ts'
+import { dirtyFilm, dirtyPicture, dirtySound, secret } from '../../test/dirty-files.ts'
 import { startFal } from '../../test/upstreams/fal.ts'
 import { startKling } from '../../test/upstreams/kling.ts'
 import { startWavespeed } from '../../test/upstreams/wavespeed.ts'
 import { checkInput } from '../catalogue/check-input.ts'
 import { loadCatalogue, type ModelVersion } from '../catalogue/load.ts'
+import { cleanMedia } from '../jobs/clean-media.ts'
+import { createMedia, type Media } from '../media/media.ts'
 import type { InputMedia, Json, Provider, ProviderRequest, Route, SubmitContext } from './provider.ts'
 import { upstreams } from './upstreams.ts'
 
@@ -64,6 +73,169 @@ for (const { title, name, start, keys } of servers) {
       }
     })
   })
+}
+
+/** What the upstream has been given: the bodies of its requests, and the files that it was lent. */
+interface Seen {
+  bodies: Buffer[]
+  files: Buffer[]
+}
+
+for (const { title, name, start, keys } of servers) {
+  const own = routed.filter(({ route, version }) => route.upstream === name && version.mediaFields.length > 0)
+
+  for (const isLent of [true, false]) {
+    const how = isLent ? 'lent' : 'within the request'
+    test(`${title} learns by no route whose files they are, nor where and with what they were made: ${how}`, async () => {
+      const seen: Seen = { bodies: [], files: [] }
+      const server = await start(keys)
+      const listener = await listening(server.url, seen)
+      const upstream = upstreams[name]!
+      const baseUrl = listener.url + new URL(upstream.defaultBaseUrl).pathname.replace(/\/$/, '')
+      const provider = upstream.open({ baseUrl, ...keys })
+      const media = createMedia()
+      try {
+        await withCustomerFiles(async (files) => {
+          const dirty = await dirtyFiles(files, { media, provider, isReachable: isLent })
+          const publish = async (file: InputMedia) => {
+            seen.files.push(await readFile(file.path))
+            return files.publish(file)
+          }
+          const context: SubmitContext = {
+            signal: AbortSignal.timeout(120_000),
+            callbackUrl: undefined,
+            publish: isLent ? publish : async () => undefined,
+          }
+          let told = 0
+          for (const [index, { model, version, route }] of own.entries()) {
+            const input = inputsOf(version).find((input) => provider.fits?.({ route, input }) === undefined)
+            assert.ok(input, `${model.slug}: nothing is sent by ${route.model}`)
+            // without an address of ours a film can only be told by the customer's: the timeline says so
+            const isFilmed = version.mediaFields.some(
+              ({ field, media }) => media === 'video' && urlsIn(input, field.split('.')).length > 0,
+            )
+            if (isFilmed && !isLent) continue
+            const given = await mediaOf(dirty, version, input)
+            const request = { jobId: `job-${index}`, model, route: bare(route), input, media: given }
+            await assertTaken(provider, request, context, `${model.slug} by ${route.model}`)
+            told += 1
+          }
+          assert.ok(told > 0)
+          // the originals are the customer's, and stay
+          for (const original of dirty.originals) assert.ok((await readFile(original)).includes(secret))
+        })
+      } finally {
+        await Promise.all([server.stop(), listener.close(), media.close()])
+      }
+      await assertTellsNothing(seen, isLent)
+    })
+  }
+}
+
+/** The files of a customer as phones write them, made for this upstream as a dispatch makes them. */
+async function dirtyFiles(
+  files: CustomerFiles,
+  { media, provider, isReachable }: { media: Media; provider: Provider; isReachable: boolean },
+): Promise<CustomerFiles & { originals: string[] }> {
+  const made = new Map<string, Promise<InputMedia>>()
+  const originals: string[] = []
+  const clean = async <Kind extends InputMedia>(
+    file: Kind,
+    bytes: Buffer,
+    contentType: string,
+  ): Promise<Kind> => {
+    const path = `${file.path}-as-it-was`
+    originals.push(path)
+    await writeFile(path, bytes)
+    const dirty = { ...file, path, contentType }
+    const folder = dirname(path)
+    const outcome = await cleanMedia(
+      { media, isReachable },
+      provider,
+      { field: [dirty] },
+      folder,
+      async () => {},
+    )
+    assert.ok('media' in outcome, JSON.stringify(outcome))
+    return outcome.media.field![0] as Kind
+  }
+  const once = <Kind extends InputMedia>(name: string, make: () => Promise<Kind>) => {
+    const known = made.get(name) ?? make()
+    made.set(name, known)
+    return known as Promise<Kind>
+  }
+  return {
+    ...files,
+    originals,
+    picture: (size = { width: 640, height: 360 }) =>
+      once(`${size.width}x${size.height}`, async () =>
+        clean(await files.picture(size), dirtyPicture(size), 'image/jpeg'),
+      ),
+    film: () =>
+      once('film', async () => {
+        const film = await files.film()
+        return clean(film, await dirtyFilm(await readFile(film.path), 'mov'), 'video/quicktime')
+      }),
+    sound: () => once('sound', async () => clean(await files.sound(), await dirtySound(), 'audio/mpeg')),
+  }
+}
+
+/** Stands before an upstream, and keeps what it is sent. */
+async function listening(target: string, seen: Seen): Promise<{ url: string; close(): Promise<void> }> {
+  const server = createServer(async (request, response) => {
+    const body = Buffer.concat(await Array.fromAsync(request))
+    seen.bodies.push(body)
+    const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers
+    const answer = await fetch(target + request.url, {
+      method: request.method!,
+      headers: headers as Record<string, string>,
+      ...(body.length > 0 && { body }),
+    })
+    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' })
+    response.end(Buffer.from(await answer.arrayBuffer()))
+  })
+  server.listen(0, '127.0.0.1')
+  await emitted(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+/** What a device writes beside the picture, by the names that stand before it. */
+const told = /SECRET|Exif|http:\/\/ns\.adobe|Photoshop|MPF\0|ID3|©xyz|com\.apple\.quicktime/
+
+async function assertTellsNothing({ bodies, files }: Seen, isLent: boolean): Promise<void> {
+  const sent = bodies.flatMap((body) => [body, ...filesWithin(body)])
+  const all = [...sent, ...files].map((bytes) => bytes.toString('latin1'))
+  for (const text of all) assert.doesNotMatch(text, told)
+  const pictures = [...sent, ...files].filter((bytes) =>
+    bytes.subarray(0, 2).equals(Buffer.from([0xff, 0xd8])),
+  )
+  assert.ok(pictures.length > 0 && (!isLent || files.length > 0))
+  for (const bytes of new Map(pictures.map((bytes) => [bytes.toString('base64'), bytes])).values()) {
+    const image = await loadImage(bytes)
+    const context = createCanvas(image.width, image.height).getContext('2d')
+    context.drawImage(image, 0, 0)
+    const at = (x: number, y: number) => [
+      ...context.getImageData(x * image.width, y * image.height, 1, 1).data,
+    ]
+    // upright: red is in the upper left
+    assert.ok(at(0.25, 0.25)[0]! > 200 && at(0.75, 0.25)[2]! > 200 && at(0.25, 0.75)[2]! > 200)
+  }
+}
+
+/** The files that stand in a body of JSON as base64, or in one of several parts as they are. */
+function filesWithin(body: Buffer): Buffer[] {
+  const start = body.indexOf(Buffer.from([0xff, 0xd8, 0xff]))
+  const strings = body.toString('latin1').match(/[A-Za-z0-9+/]{200,}={0,2}/g) ?? []
+  return [
+    ...(start >= 0 ? [body.subarray(start)] : []),
+    ...strings.map((text) => Buffer.from(text, 'base64')),
+  ]
 }
 
 test('the example of every model that has routes can be made by one of them', () => {
@@ -174,8 +346,8 @@ async function mediaOf(
   for (const { field, media: kind } of mediaFields) {
     const make = { image: () => files.picture(shape), video: () => files.film(), audio: () => files.sound() }
     const count = urlsIn(input, field.split('.')).length
-    const file = await make[kind === 'any' ? 'image' : kind]()
-    media[field] = Array.from({ length: count }, () => file)
+    const file = count > 0 ? await make[kind === 'any' ? 'image' : kind]() : undefined
+    media[field] = file === undefined ? [] : Array.from({ length: count }, () => file)
   }
   return media
 }

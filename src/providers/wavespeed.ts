@@ -1,10 +1,12 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { FormData } from 'undici'
 import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError } from '../config.ts'
 import { accountOf } from './account.ts'
-import { callUpstream, parseJson, submitFailure, type UpstreamAnswer } from './call.ts'
+import { callUpstream, parseJson, submitFailure, type UpstreamAnswer, type UpstreamCall } from './call.ts'
 import { hiding } from './hide.ts'
 import { pollEach } from './poll-each.ts'
 import {
@@ -37,7 +39,7 @@ import { type Shot, shotSeconds } from './shots.ts'
 // - Callbacks look like Standard Webhooks and are not: `v3,<hex>`, keyed with the secret's text, not what it stands for.
 // - DELETE of a waiting task ends it. Of a running one it gives back a part of the money at most, and of a finished one it
 //   takes away the result: so only waiting tasks are stopped.
-// - No data URIs: files go by URL alone. Without aspect_ratio (models with a picture) the picture's shape decides.
+// - No data URIs: files go by URL alone, pictures also by an upload to WaveSpeed where this server can't be reached. Without aspect_ratio (models with a picture) the picture's shape decides.
 // Sources: wavespeed.ai/docs (submit, result, delete, webhooks, errors), model pages, wavespeed-javascript 0.2.0.
 
 const edit = 'prompt! video images:4 keep_original_sound'
@@ -151,6 +153,7 @@ const prediction = Type.Object({
   code: Type.Optional(Type.Union([Type.Null(), Type.Integer()])),
   has_nsfw_contents: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Boolean())])),
 })
+const uploaded = Type.Object({ download_url: Type.String({ pattern: '^https?://' }) })
 const balance = Type.Object({ balance: Type.Number() })
 const toleranceSeconds = 300
 
@@ -170,19 +173,34 @@ export function createWaveSpeed(settings: UpstreamSettings, clock: Clock = syste
       'WAVESPEED_WEBHOOK_SECRET is empty behind whsec_: give it as GET /webhook/secret shows it',
     )
   }
-  const call = (method: 'GET' | 'POST' | 'DELETE', path: string, { signal }: CallContext, body?: Json) =>
+  const call = (
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    { signal }: CallContext,
+    sent: Pick<UpstreamCall, 'body' | 'form'> = {},
+  ) =>
     callUpstream({
       url: `${baseUrl}/${path}`,
       method,
       signal,
       headers: { authorization: `Bearer ${apiKey}` },
-      ...(body !== undefined && { body }),
+      ...sent,
     })
   const hide = hiding([apiKey])
   const pathOf = (operation: Json) => `predictions/${Value.Parse(operationForm, operation).id}`
   const ask = async (operation: Json, context: CallContext) => {
     const answer = await call('GET', `${pathOf(operation)}/result`, context)
     return answer.status === 404 ? undefined : read(prediction, answer)
+  }
+  // a film is too much for that: where this server can't be reached it is fetched where the customer has it
+  const urlOf = async (file: InputMedia, context: PrepareContext): Promise<string> => {
+    const url = (await context.publish(file)) ?? (file.kind === 'video' ? file.sourceUrl : undefined)
+    if (url !== undefined) return url
+    if (file.kind === 'video') throw new Error('a film of unknown origin, and no address to publish it at')
+    const form = new FormData()
+    const bytes = new Uint8Array(await readFile(file.path))
+    form.append('file', new Blob([bytes], { type: file.contentType }), file.contentType.replace('/', '.'))
+    return read(uploaded, await call('POST', 'media/upload/binary', context, { form })).download_url
   }
 
   return {
@@ -197,14 +215,14 @@ export function createWaveSpeed(settings: UpstreamSettings, clock: Clock = syste
       if (trouble !== undefined) return trouble
       let body: Json
       try {
-        body = bodyOf(request, await urlsOf(request.media, context))
+        body = bodyOf(request, await urlsOf(request.media, (file) => urlOf(file, context)))
       } catch (cause) {
         return { outcome: 'unavailable', cause }
       }
       const webhook =
         context.callbackUrl === undefined ? '' : `?webhook=${encodeURIComponent(context.callbackUrl)}`
       try {
-        return submitted(await call('POST', request.route.model + webhook, context, body), hide)
+        return submitted(await call('POST', request.route.model + webhook, context, { body }), hide)
       } catch (error) {
         return submitFailure(error)
       }
@@ -317,13 +335,8 @@ function tooLong({ route, input, media }: ProviderRequest): Refused | undefined 
 /** Where WaveSpeed can fetch the files, by our names of the fields. */
 async function urlsOf(
   media: Record<string, InputMedia[]>,
-  context: PrepareContext,
+  urlOf: (file: InputMedia) => Promise<string>,
 ): Promise<Record<string, string[]>> {
-  const urlOf = async (file: InputMedia) => {
-    const url = (await context.publish(file)) ?? file.sourceUrl
-    if (url === undefined) throw new Error('a file of unknown origin, and no address to publish it at')
-    return url
-  }
   const fields = Object.entries(media).map(
     async ([field, files]) => [field, await Promise.all(files.map(urlOf))] as const,
   )
