@@ -8,6 +8,8 @@ import {
   MovOutputFormat,
   Mp4OutputFormat,
   Output,
+  type OutputFormat,
+  TextSubtitleSource,
 } from 'mediabunny'
 import { segment } from './oracle/jpeg.ts'
 import { exif, xmp } from './oracle/scene.ts'
@@ -44,33 +46,39 @@ export function dirtyPicture({ width, height }: { width: number; height: number 
   ])
 }
 
-/** A film as a phone writes it, with place, device and description in each place that its container has for them. */
+/** A film as a phone writes it: with a track of what it noted from second to second, and place, device and description in each place that its container has for them. */
 export async function dirtyFilm(clean: Buffer, container: 'mp4' | 'mov'): Promise<Buffer> {
+  const format = container === 'mp4' ? new Mp4OutputFormat() : new MovOutputFormat()
+  const bytes = await withTags(clean, format)
+  const uuid = Buffer.from('be7acfcb97a942e89c71999491e3afac', 'hex')
+  return Buffer.concat([bytes, box('uuid', uuid, xmp(1), secret), box('udta', box('©xyz', secret))])
+}
+
+/** A file written anew in this format, with a secret in each of its tags, and in a track of texts where it can have one. */
+export async function withTags(clean: Buffer, format: OutputFormat): Promise<Buffer> {
   using input = new Input({ source: new BufferSource(clean), formats: ALL_FORMATS })
   const target = new BufferTarget()
-  const format = container === 'mp4' ? new Mp4OutputFormat() : new MovOutputFormat()
   const output = new Output({ format, target })
+  const cover = createCanvas(16, 16).toBuffer('image/png')
   const tags = {
     title: secret,
     comment: secret,
     artist: secret,
-    images: [
-      {
-        data: createCanvas(16, 16).toBuffer('image/png'),
-        mimeType: 'image/png',
-        kind: 'coverFront' as const,
-      },
-    ],
-    raw: { '©xyz': secret, '©mak': secret, 'com.apple.quicktime.location.ISO6709': secret },
+    images: [{ data: cover, mimeType: 'image/png', kind: 'coverFront' as const }],
+    raw: { '©xyz': secret, '©mak': secret, 'com.apple.quicktime.location.ISO6709': secret, LOCATION: secret },
   }
   const conversion = await Conversion.init({ input, output, tags, showWarnings: false })
-  await conversion.execute()
-  const uuid = Buffer.from('be7acfcb97a942e89c71999491e3afac', 'hex')
-  return Buffer.concat([
-    Buffer.from(target.buffer!),
-    box('uuid', uuid, xmp(1), secret),
-    box('udta', box('©xyz', secret)),
-  ])
+  if (format.getSupportedSubtitleCodecs().length === 0) {
+    await conversion.execute()
+    return Buffer.from(target.buffer!)
+  }
+  const texts = new TextSubtitleSource('webvtt')
+  output.addSubtitleTrack(texts)
+  const written = conversion.execute()
+  await texts.add(`WEBVTT\n\n00:00.000 --> 00:00.500\n${secret}\n`)
+  texts.close()
+  await written
+  return Buffer.from(target.buffer!)
 }
 
 function box(type: string, ...parts: (Buffer | string)[]): Buffer {

@@ -1,11 +1,20 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import type { Rotation } from 'mediabunny'
+import {
+  FlacOutputFormat,
+  Mp3OutputFormat,
+  Mp4OutputFormat,
+  type OutputFormat,
+  type Rotation,
+  WavOutputFormat,
+} from 'mediabunny'
+import { dirtyFilm, withTags } from '../../test/dirty-files.ts'
 import { filmCase } from '../../test/oracle/films.ts'
 import { type Quarters, quarters, shown } from '../../test/oracle/scene.ts'
+import { mp3 } from '../../test/oracle/sounds.ts'
 import { cleanFilmHere } from './clean-film.ts'
 import { openMedia, picturesAt } from './frames.ts'
 import { createMedia } from './media.ts'
@@ -160,4 +169,63 @@ test('a film that is too long to be encoded anew is refused with the reason and 
     message:
       'It would have to be encoded anew, and is too long for that at 128 × 64: give a shorter or smaller film, or one in MP4 with H.264 in SDR.',
   })
+})
+
+const untold = /SECRET|WEBVTT|\x89PNG/
+
+for (const container of ['mp4', 'mov'] as const) {
+  test(`a film of ${container} loses place, device, tags and the track of positions, and keeps its frames`, async () => {
+    const plain = await filmCase('plain', { codec: 'avc' })
+    const bytes = await dirtyFilm(plain.bytes, container)
+    assert.match(bytes.toString('latin1'), untold)
+    const found = container === 'mp4' ? 'video/mp4' : 'video/quicktime'
+    for (const types of [['video/mp4'], ['video/mp4', 'video/quicktime']] as MediaType[][]) {
+      const { target, outcome, path } = await clean(bytes, found, types)
+      assert.ok(outcome.ok, JSON.stringify(outcome))
+      assert.doesNotMatch((await readFile(target)).toString('latin1'), untold)
+      // the customer's own stays as it was
+      assert.deepEqual(await readFile(path), bytes)
+      const { seen } = await firstFrame(target)
+      assertSeen(seen, quarters, 12, `${container} to ${outcome.contentType}`)
+    }
+  })
+}
+
+const sounds: [MediaType, OutputFormat][] = [
+  ['audio/mpeg', new Mp3OutputFormat()],
+  ['audio/wav', new WavOutputFormat()],
+  ['audio/mp4', new Mp4OutputFormat()],
+  ['audio/flac', new FlacOutputFormat()],
+]
+
+for (const [type, format] of sounds) {
+  test(`a sound of ${type} loses its tags and pictures, kept as it is or made into another type`, async () => {
+    const bytes = await withTags(Buffer.concat([await mp3(), await mp3(), await mp3()]), format)
+    assert.match(bytes.toString('latin1'), untold)
+    for (const types of [[type], ['audio/wav']] as MediaType[][]) {
+      const { target, outcome } = await clean(bytes, type, types)
+      assert.ok(outcome.ok, `${type} to ${types}: ${JSON.stringify(outcome)}`)
+      assert.equal(outcome.contentType, types[0])
+      assert.doesNotMatch((await readFile(target)).toString('latin1'), untold)
+      using input = openMedia(target)
+      const seconds = await input.computeDuration()
+      assert.ok(seconds > 2.9 && seconds < 3.2, `${type} to ${types}: ${seconds} s`)
+    }
+  })
+}
+
+test('a film whose boxes lie about their lengths is refused, or loses what it tells', async () => {
+  const plain = await filmCase('plain', { codec: 'avc' })
+  const whole = await dirtyFilm(plain.bytes, 'mov')
+  for (const name of ['moov', 'udta', 'trak', 'meta', 'hdlr', 'stco']) {
+    for (const length of [0, 1, 7, 9, 0x7fffffff, 0xffffffff]) {
+      const bytes = Buffer.from(whole)
+      const at = bytes.indexOf(name, 0, 'latin1')
+      if (at < 4) continue
+      bytes.writeUInt32BE(length, at - 4)
+      const { target, outcome } = await clean(bytes, 'video/quicktime')
+      if (outcome.ok)
+        assert.doesNotMatch((await readFile(target)).toString('latin1'), untold, `${name} ${length}`)
+    }
+  }
 })

@@ -1,3 +1,4 @@
+import './audio-data.ts'
 import './decoder-memory.ts'
 import './vorbis.ts'
 import { type Canvas, createCanvas } from '@napi-rs/canvas'

@@ -57,7 +57,7 @@ async function prepare(handle: FileHandle): Promise<Reading> {
     if (firstBoxes.includes(head.toString('latin1', 4, 8))) {
       return { handle, size, start: 0, patches: await indexPatches(handle, size) }
     }
-    const patches = head.toString('latin1', 0, 4) === 'BW64' ? [{ at: 0, bytes: Buffer.from('RF64') }] : []
+    const patches = await wavePatches(handle, size, head.toString('latin1', 0, 4))
     const type = await sniff(head)
     const isMp3 = type === undefined || type === 'audio/mpeg'
     return { handle, size, start: (isMp3 && (await findMp3(handle, size))) || 0, patches }
@@ -65,6 +65,27 @@ async function prepare(handle: FileHandle): Promise<Reading> {
     await handle.close()
     throw error
   }
+}
+
+/** What a sound in WAVE is played by. */
+const waveChunks = ['fmt ', 'fact', 'data', 'ds64']
+const mostWaveChunks = 1_000
+
+// Tags between them, whose lengths the library takes at their word, are passed over as junk.
+async function wavePatches(handle: FileHandle, size: number, name: string): Promise<Patch[]> {
+  if (!['RIFF', 'RF64', 'BW64'].includes(name)) return []
+  const patches = name === 'BW64' ? [{ at: 0, bytes: Buffer.from('RF64') }] : []
+  for (let at = 12, count = 0; at + 8 <= size && count < mostWaveChunks; count++) {
+    const head = await readPart(handle, at, at + 8)
+    if (head.length < 8) break
+    const type = head.toString('latin1', 0, 4)
+    if (!waveChunks.includes(type)) patches.push({ at, bytes: Buffer.from('JUNK') })
+    const length = head.readUInt32LE(4)
+    // of more than 4 GB the length stands elsewhere; what is behind the sound is not looked for then
+    if (length === 0xffffffff) break
+    at += 8 + length + (length % 2)
+  }
+  return patches
 }
 
 async function readPart(handle: FileHandle, start: number, end: number): Promise<Buffer> {
