@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAuthenticate } from './accounts/authenticate.ts'
@@ -61,6 +62,9 @@ export interface Server {
 type Undo = [name: string, end: () => unknown]
 
 const saidAfterMs = 10_000
+
+/** How long HTTP is still served while the worker ends what it is doing. */
+const handOverMs = 5_000
 
 /** What a test gives in place of what the settings name. */
 export interface ServeOptions {
@@ -257,7 +261,12 @@ async function start(
   )
   undo.push(['the health checks', health.stop])
   let worker: { stop(): Promise<void> } | undefined
-  undo.push(['the worker', () => worker?.stop()])
+  let stopping: Promise<void> | undefined
+  const stopWorker = () => {
+    stopping ??= worker?.stop()
+    return stopping
+  }
+  undo.push(['the worker', stopWorker])
   let url: string | undefined
   let healthUrl: string | undefined
   if (config.role !== 'worker') {
@@ -309,6 +318,11 @@ async function start(
       options.times,
     )
     undo.push(['the HTTP server', () => close(app)])
+    // upstreams fetch the files of the jobs that they are being given here: not for long, as others wait for the stop
+    undo.push([
+      'the tasks under way',
+      () => Promise.race([stopWorker(), sleep(handOverMs, undefined, { ref: false })]),
+    ])
     url = await listen(app, config)
     links.setOrigin(url)
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createCanvas, loadImage } from '@napi-rs/canvas'
 import type {
   InputMedia,
@@ -175,6 +176,32 @@ suite('an input file', () => {
       assert.equal(failuresAtSend, 0)
     })
   }
+
+  test('is served by a server that stops, until the upstream has been given the job', async () => {
+    const { pool: otherPool, url: otherUrl } = await cloneDatabase()
+    const gateway = await startGateway({
+      databaseUrl: otherUrl,
+      allowPrivateNetwork: true,
+      upstreams: [upstream('lender')],
+    })
+    const { key } = await makeCustomer(otherPool, { mode: 'live', microCents: 1_000_000_000n })
+    const fetched = Promise.withResolvers<number>()
+    const jobId = await submit(
+      async (file, { publish }) => {
+        const lent = (await publish(file))!
+        void gateway.stop()
+        await sleep(500)
+        const answer = await fetch(lent).catch(() => ({ status: 0 }))
+        fetched.resolve(answer.status)
+        return { outcome: 'accepted', operation: 'op' }
+      },
+      { gateway, key },
+    )
+    assert.equal(await fetched.promise, 200)
+    await gateway.stop()
+    const { rows } = await otherPool.query('select status from attempts where job_id = $1', [jobId])
+    assert.deepEqual(rows, [{ status: 'accepted' }])
+  })
 
   test('that cannot be made into what the upstream takes ends the job, and nothing is sent', async () => {
     let sent = 0

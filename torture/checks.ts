@@ -286,7 +286,7 @@ function isExplained({ from, to }: Loss, { deaths }: Gateway): boolean {
 
 // What is logged of the trouble that is made here: any line is foreseen whose error came of the database's being away.
 const ofUpstreams =
-  /^(an upstream gave no answer|an upstream takes no jobs|provider did not forget|a forged callback was refused|a callback could not be read|answer of a submit lost|submit not taken|output not stored|freed the tasks of|took up |cancelled a job whose|nothing to give back|not ready|a step of the stop takes long|refused requests were not kept|FILMGATE_ALLOW_PRIVATE)/
+  /^(an upstream gave no answer|an upstream takes no jobs|provider did not forget|a forged callback was refused|a callback could not be read|answer of a submit lost|submit not taken|output not stored|freed the tasks of|took up |cancelled a job whose|nothing to give back|not ready|a step of the (start|stop) takes long|waits \d+ s for |more than 80 % of all connections|refused requests were not kept|FILMGATE_ALLOW_PRIVATE)/
 // the clocks are set back on purpose, and the catalogue is sold at its own prices
 const ofTheScene = /^(the clock of this process is 5 min 0 s behind|\d+ of \d+ models sell below)/
 const ofTheDatabase = /^(the queue |PUBSUB_PUBLISH_FAILED|SERVICE_UNAVAILABLE)/
