@@ -224,6 +224,17 @@ test('what is no HTTP, too large or foreign is answered in the documented form, 
   }
 })
 
+test('a body that goes on behind its Content-Length does not cost its request the answer', async () => {
+  const body = JSON.stringify(seedBody(textToVideo))
+  for (const connection of ['close', 'keep-alive']) {
+    const head = `POST /v1/jobs/estimate HTTP/1.1\r\n${auth}${json}Connection: ${connection}\r\n`
+    const whole = await exchange(url, `${head}Content-Length: ${body.length}\r\n\r\n${body}}}`)
+    assert.match(whole, /^HTTP\/1.1 200 OK/, connection)
+    const cut = await exchange(url, `${head}Content-Length: ${body.length - 1}\r\n\r\n${body}`)
+    assertDocumented(readAnswers(cut)[0], 400, 'VALIDATION_ERROR')
+  }
+})
+
 test('HTTP/1.0 is served, without and with keep-alive', async () => {
   const once = await exchange(url, 'GET /health/live HTTP/1.0\r\n\r\n')
   assert.match(once, /^HTTP\/1.1 200 OK[\s\S]*\{"status":"ok"\}$/)

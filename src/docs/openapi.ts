@@ -119,6 +119,12 @@ function describe(operation: Operation, models: string[]): JsonObject {
       ...(operation.isStream && {
         204: { description: 'There are no more events, and there will be none.', headers: requestIdHeader },
       }),
+      ...Object.fromEntries(
+        Object.entries(operation.otherAnswers ?? {}).map(([status, description]) => [
+          status,
+          { description, headers: requestIdHeader },
+        ]),
+      ),
       ...errorResponses(operation.errors),
     },
   }

@@ -19,6 +19,8 @@ export interface Operation {
   answer: object
   example: unknown
   exampleBody?: unknown
+  /** What else is answered, in words, by status. */
+  otherAnswers?: Record<number, string> | undefined
   /** Every code that it can answer. */
   errors: readonly ApiErrorCode[]
   /** Media type of a body that is no JSON. */

@@ -13,7 +13,7 @@ const signed = object({
   signature: text('Part of the signed link.'),
 })
 
-const checkState = { enum: ['ok', 'failed'] }
+const checkState = { enum: ['ok', 'degraded', 'failed'] }
 
 /** The operations that are not registered from a declaration, since their bodies are streams or they need no schema. */
 export const serverOperations: Operation[] = [
@@ -57,13 +57,25 @@ export const serverOperations: Operation[] = [
     name: 'Get a file',
     summary: 'An output, poster, thumbnail or upload, by the signed link that the API answered.',
     description:
-      'Links are complete as answered: use them unchanged, without a key. Single byte ranges work, so players can seek. A link to an output is good for 7 days; getting the job again makes a new one.',
+      'Links are complete as answered: use them unchanged, without a key; add `&download` to have a browser save the file. Single byte ranges work, so players can seek, with `If-Range`; so do `If-None-Match`, `If-Modified-Since`, `If-Match`, `If-Unmodified-Since` and HEAD. A link to an output is good for 7 days; getting the job again makes a new one.',
     params: object({ path: text('Part of the signed link.') }),
-    query: signed,
+    query: {
+      ...signed,
+      properties: {
+        ...signed.properties,
+        download: text('Whatever its value: the file is to be saved, not shown.'),
+      },
+    },
     sample: 'curl "$FILE_URL" --output file',
     answer: { type: 'string', format: 'binary' },
     answerType: 'video/mp4, image/png or another media type',
     example: '',
+    otherAnswers: {
+      206: 'The range that was asked for.',
+      304: 'The file is the one that the client has.',
+      412: 'The file is not the one that the request was for. The body is an error.',
+      416: 'The file has no such range; `content-range` says how long it is. The body is an error.',
+    },
     errors: ['UNAUTHORIZED_ACCESS', 'NOT_FOUND', 'INTERNAL_ERROR', 'SERVICE_UNAVAILABLE'],
   },
   {
@@ -79,12 +91,41 @@ export const serverOperations: Operation[] = [
     method: 'GET',
     path: '/health/ready',
     name: 'Check readiness',
-    summary: 'Asks database, queue and storage; answers 503 with the same body where one of them fails.',
-    answer: object({
-      status: { enum: ['ok', 'unavailable'] },
-      checks: object({ database: checkState, queue: checkState, storage: checkState }),
-    }),
-    example: { status: 'ok', checks: { database: 'ok', queue: 'ok', storage: 'ok' } },
+    summary: 'Tells whether a request with a key would be served now, and a job be made.',
+    description:
+      'It is `degraded`, and answers 200, while requests are served and something needs a look: no worker is alive, the disk is filling up, the clock of the process is off by more than 5 seconds. It is `unavailable`, and answers 503 with the same body, where a database pool, the queue or the storage fails or the disk is below its reserve.',
+    answer: {
+      type: 'object',
+      required: ['status', 'checks'],
+      properties: {
+        status: { enum: ['ok', 'degraded', 'unavailable'] },
+        checks: {
+          type: 'object',
+          description: 'What was looked at, by name.',
+          additionalProperties: checkState,
+        },
+        reasons: {
+          type: 'array',
+          items: { type: 'string' },
+          description: 'What is wrong, in words; left out where nothing is.',
+        },
+      },
+    },
+    example: {
+      status: 'degraded',
+      checks: {
+        database: 'ok',
+        lookups: 'ok',
+        submits: 'ok',
+        queue: 'ok',
+        storage: 'ok',
+        disk: 'ok',
+        workers: 'degraded',
+        clock: 'ok',
+      },
+      reasons: ['no worker is alive: jobs are taken and wait for one'],
+    },
+    otherAnswers: { 503: 'The same body, with the status `unavailable`.' },
     errors: [],
   },
 ]

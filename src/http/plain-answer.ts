@@ -1,8 +1,8 @@
-import { maxHeaderSize, type Server } from 'node:http'
+import { maxHeaderSize, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.ts'
 import type { ApiErrorCode } from '../errors.ts'
-import { partFrom } from './part-from.ts'
+import { partFrom, takeFromParser } from './part-from.ts'
 
 /** An answer to what was never a request of the framework's: written to the connection as it is, and its last. */
 export interface PlainAnswer {
@@ -75,16 +75,38 @@ export function answerClientError(
   socket: Socket,
   options: { requestId: string; partingMs: number },
 ): PlainAnswer | undefined {
-  // an answer that is due or under way must not be written over: a cut connection says that it was lost
-  const isAnswering = (socket as Socket & { _httpMessage?: unknown })._httpMessage != null
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
+    return undefined
+  }
+  const due = dueOn(socket)
+  if (due !== undefined) {
+    // what is due must not be written over: it is sent, and is the last; of half a request nothing will come
+    if (due.req.complete) partWhenAnswered(socket, options.partingMs)
+    else socket.destroy()
     return undefined
   }
   const answer = answerTo(error)
   socket.write(plainText(answer, options.requestId))
   partFrom(socket, options.partingMs)
   return answer
+}
+
+/** The answer that is due or under way on a connection. */
+function dueOn(socket: Socket): ServerResponse | undefined {
+  return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
+/** Sends every answer that is due, those to requests behind the first as well, and takes nothing more. */
+function partWhenAnswered(socket: Socket, ms: number): void {
+  takeFromParser(socket)
+  socket.on('data', () => {})
+  const next = () => {
+    const due = dueOn(socket)
+    if (due === undefined) partFrom(socket, ms)
+    else due.once('close', () => setImmediate(next))
+  }
+  next()
 }
 
 function answerTo({ code, rawPacket }: ClientError): PlainAnswer {
