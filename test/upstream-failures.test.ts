@@ -38,11 +38,15 @@ async function endPatience(jobId: string): Promise<void> {
   await until(async () => (await pool.query(isRefused, [jobId])).rowCount === 1)
   await pool.query("update jobs set created_at = now() - interval '25 hours' where id = $1", [jobId])
   await pool.query('delete from upstream_closures')
-  // what waits for the operator is looked at every quarter of a minute
-  await pool.query(
-    "select graphile_worker.reschedule_jobs(array[id], run_at => now()) from graphile_worker.jobs where key = 'dispatch:' || $1",
-    [jobId],
-  )
+  // what waits is looked at in a while, and may be under way just now
+  const ended = "select from jobs where id = $1 and status = 'failed'"
+  await until(async () => {
+    await pool.query(
+      "select graphile_worker.reschedule_jobs(array[id], run_at => now()) from graphile_worker.jobs where key = 'dispatch:' || $1",
+      [jobId],
+    )
+    return (await pool.query(ended, [jobId])).rowCount === 1
+  })
 }
 
 const gone = [{ id: '1', url: `${files}/gone.mp4`, duration: '5' }]

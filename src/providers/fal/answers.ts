@@ -91,10 +91,13 @@ export const submitStatuses: Record<number, Meaning> = {
   402: 'suspended: upstream (credit)',
   403: 'suspended: upstream (permission)',
   404: 'suspended: model (switched off)',
+  // of what stands between us: a proxy that wants to be told who we are, or that may not let us through
+  407: 'suspended: upstream (permission)',
   // may come from something between fal and us, or after the request was read
   408: 'unknown',
   410: 'suspended: model (switched off)',
   429: 'busy',
+  451: 'suspended: upstream (permission)',
   499: 'unknown',
 }
 

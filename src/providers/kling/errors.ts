@@ -71,6 +71,9 @@ export function treatmentOf({ status, code }: { status: number; code: number | u
 function withoutCode(status: number, isNewCode: boolean): Treatment {
   // another host, or one that has moved: nothing has a key to lose there, and nothing is made
   if (status < 400 || status === 401 || status === 403) return 'suspended: upstream (key)'
-  if (status === 404 && !isNewCode) return 'suspended: model (switched off)'
+  if (status === 402) return 'suspended: upstream (credit)'
+  // of what stands between us: a proxy that wants to be told who we are, or that may not let us through
+  if (status === 407 || status === 451) return 'suspended: upstream (permission)'
+  if ((status === 404 && !isNewCode) || status === 410) return 'suspended: model (switched off)'
   return status === 429 && !isNewCode ? 'busy' : 'refused'
 }
