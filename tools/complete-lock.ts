@@ -1,7 +1,8 @@
 // Run by `npm run lock`. npm leaves a platform's optional package out of the lock file where the registry in use has
 // none of that version, and `npm ci` then refuses the lock file as incomplete. This adds the missing entries as npm
-// writes them, so that other platforms ask for them and this one skips them. Each entry without an integrity hash then
-// gets the one that the registry tells: without it npm would install whatever comes under that name.
+// writes them, so that other platforms ask for them and this one skips them, with the integrity hash that the registry
+// tells: without one npm would install whatever comes under that name. Of what the registry has none, nothing stays, not
+// even the wish for it; a run with a registry that has it brings it back.
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
@@ -20,7 +21,16 @@ interface Entry {
 const path = 'package-lock.json'
 const lock = JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, Entry> }
 const added: string[] = []
-const withoutHash: string[] = []
+const leftOut: string[] = []
+
+for (const [key, entry] of Object.entries(lock.packages)) {
+  if (key === '' || entry.optionalDependencies === undefined) continue
+  const told = await view(`${nameOf(key)}@${entry.version}`, 'optionalDependencies')
+  entry.optionalDependencies = sorted({
+    ...(told === '' ? {} : JSON.parse(told)),
+    ...entry.optionalDependencies,
+  })
+}
 
 for (const [parent, entry] of Object.entries(lock.packages)) {
   if (parent === '') continue
@@ -36,17 +46,32 @@ for (const [parent, entry] of Object.entries(lock.packages)) {
 
 for (const [key, entry] of Object.entries(lock.packages)) {
   if (key === '' || entry.integrity !== undefined) continue
-  const name = key.slice(key.lastIndexOf('node_modules/') + 'node_modules/'.length)
-  const integrity = await integrityOf(`${name}@${entry.version}`)
-  if (integrity === undefined) withoutHash.push(`${name}@${entry.version}`)
-  else lock.packages[key] = { version: entry.version!, integrity, ...entry }
+  const integrity = await view(`${nameOf(key)}@${entry.version}`, 'dist.integrity')
+  if (integrity !== '') lock.packages[key] = { version: entry.version!, integrity, ...entry }
+  else leaveOut(key)
 }
 
-lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1)))
+lock.packages = sorted(lock.packages)
 writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`)
 console.log(added.length === 0 ? 'the lock file was complete' : `added ${added.join(', ')}`)
-if (withoutHash.length > 0)
-  console.log(`this registry has no ${withoutHash.join(', ')}: they stay without a hash`)
+if (leftOut.length > 0) console.log(`left out, as this registry has none: ${leftOut.join(', ')}`)
+
+/** In the order that npm writes. */
+function sorted<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => a.localeCompare(b, 'en')))
+}
+
+function nameOf(key: string): string {
+  return key.slice(key.lastIndexOf('node_modules/') + 'node_modules/'.length)
+}
+
+function leaveOut(key: string): void {
+  leftOut.push(nameOf(key))
+  delete lock.packages[key]
+  for (const { optionalDependencies } of Object.values(lock.packages)) {
+    delete optionalDependencies?.[nameOf(key)]
+  }
+}
 
 /** The platform that a package like @napi-rs/canvas-linux-arm64-gnu is for. */
 function platformOf(name: string): Entry {
@@ -57,11 +82,12 @@ function platformOf(name: string): Entry {
   return { ...(os === 'linux' && libc && { libc }), os: [os], cpu: [cpu] }
 }
 
-/** The hash of one version of a package; undefined where the registry in use has none of it. */
-async function integrityOf(exact: string): Promise<string | undefined> {
-  const { stdout } = await promisify(execFile)('npm', ['view', exact, 'dist.integrity']).catch((error) => {
+/** A field of one version of a package as the registry tells it; empty where it has none. */
+async function view(exact: string, field: string): Promise<string> {
+  const asJson = field === 'optionalDependencies' ? ['--json'] : []
+  const { stdout } = await promisify(execFile)('npm', ['view', exact, field, ...asJson]).catch((error) => {
     if (/E404/.test(error.stdout + error.stderr)) return { stdout: '' }
     throw error
   })
-  return stdout.trim() || undefined
+  return stdout.trim()
 }
