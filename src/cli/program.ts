@@ -5,6 +5,7 @@ import { misspeltSettings } from '../misspelt-settings.ts'
 import { PostgresUnavailable } from '../postgres/unavailable.ts'
 import { StartTimeout } from '../start-step.ts'
 import type { Parser } from './arguments.ts'
+import { addDoctorCommand } from './doctor.ts'
 import { addEstimateCommand } from './estimate.ts'
 import { addJobCommands } from './job.ts'
 import { addKeyCommands } from './key.ts'
@@ -51,6 +52,7 @@ export function createProgram(): Command {
   addUpstreamCommands(program)
   addRouteCommand(program)
   addMarginCommand(program)
+  addDoctorCommand(program)
   for (const command of commandsOf(program)) {
     command.exitOverride()
     refuseRepeats(command)
